@@ -1,0 +1,121 @@
+//! What an operator must look at: raised when it begins, cleared when it is over, counted for ever.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// One kind of trouble.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Alarm {
+    /// The spool is at its quota, or its disk is full: events are shed by class.
+    SpoolFull,
+    /// A write or sync of the spool failed; the segment was fenced.
+    SpoolDisk,
+    /// A frame that had been committed was found corrupt and was quarantined.
+    CorruptFrame,
+    /// The object store answers with errors that may pass.
+    StoreFailing,
+    /// The object store refuses us: credentials, permission or bucket.
+    StoreRefusing,
+    /// An object with our key and other contents exists.
+    ObjectConflict,
+    /// Frames of a stream are missing from the log.
+    SequenceGap,
+    /// Neither slot of the cursor file could be read: the whole backlog is delivered again.
+    CursorsLost,
+    /// More streams are undelivered than the cursor file holds.
+    CursorsFull,
+    /// A thread of the appliance ended by itself.
+    ThreadLost,
+}
+
+impl Alarm {
+    /// All alarms, in the order of their numbers.
+    pub const ALL: [Alarm; 10] = [
+        Alarm::SpoolFull,
+        Alarm::SpoolDisk,
+        Alarm::CorruptFrame,
+        Alarm::StoreFailing,
+        Alarm::StoreRefusing,
+        Alarm::ObjectConflict,
+        Alarm::SequenceGap,
+        Alarm::CursorsLost,
+        Alarm::CursorsFull,
+        Alarm::ThreadLost,
+    ];
+
+    /// Metric label.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Alarm::SpoolFull => "spool_full",
+            Alarm::SpoolDisk => "spool_disk",
+            Alarm::CorruptFrame => "corrupt_frame",
+            Alarm::StoreFailing => "store_failing",
+            Alarm::StoreRefusing => "store_refusing",
+            Alarm::ObjectConflict => "object_conflict",
+            Alarm::SequenceGap => "sequence_gap",
+            Alarm::CursorsLost => "cursors_lost",
+            Alarm::CursorsFull => "cursors_full",
+            Alarm::ThreadLost => "thread_lost",
+        }
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn remedy(self) -> &'static str {
+        match self {
+            Alarm::SpoolFull => {
+                "free the disk, raise [spool] quota_bytes, or see why delivery lags"
+            }
+            Alarm::SpoolDisk => "see the kernel log for the disk; writing goes on in a new segment",
+            Alarm::CorruptFrame => {
+                "keep the quarantine folder; the disk returns other bytes than it took"
+            }
+            Alarm::StoreFailing => {
+                "nothing: delivery is retried for ever; see the log for the store's answer"
+            }
+            Alarm::StoreRefusing => {
+                "check credentials, bucket and permissions; delivery goes on by itself"
+            }
+            Alarm::ObjectConflict => "two appliances have the same identity; see `edge identity`",
+            Alarm::SequenceGap => {
+                "frames were lost on disk; the gap is between the objects' sequences"
+            }
+            Alarm::CursorsLost => {
+                "objects made since the last start may hold rows twice; compare sequences"
+            }
+            Alarm::CursorsFull => "deliver or move the backlog; the sink waits",
+            Alarm::ThreadLost => "the appliance is stopping; see the log for the panic",
+        }
+    }
+}
+
+/// The state of every alarm. Raising and clearing is rare, so this is the one place with plain
+/// atomics and several writers.
+#[derive(Debug, Default)]
+pub struct Alarms {
+    active: [AtomicBool; Alarm::ALL.len()],
+    raised: [AtomicU64; Alarm::ALL.len()],
+}
+
+impl Alarms {
+    /// Raises an alarm; returns whether it was clear before.
+    pub fn raise(&self, alarm: Alarm) -> bool {
+        // ORDER: Relaxed, each flag stands for itself and orders nothing.
+        self.raised[alarm as usize].fetch_add(1, Ordering::Relaxed);
+        !self.active[alarm as usize].swap(true, Ordering::Relaxed)
+    }
+
+    /// Clears an alarm; returns whether it was active before.
+    pub fn clear(&self, alarm: Alarm) -> bool {
+        // ORDER: Relaxed, as in `raise`.
+        self.active[alarm as usize].swap(false, Ordering::Relaxed)
+    }
+
+    /// Whether it is active, and how often it was raised.
+    #[must_use]
+    pub fn state(&self, alarm: Alarm) -> (bool, u64) {
+        // ORDER: Relaxed, as in `raise`.
+        let active = self.active[alarm as usize].load(Ordering::Relaxed);
+        (active, self.raised[alarm as usize].load(Ordering::Relaxed))
+    }
+}

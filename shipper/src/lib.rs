@@ -1,0 +1,21 @@
+//! From a shard's ring to the cluster: the spool, and the sinks that deliver from it.
+//!
+//! In reading order, which is the way of a batch:
+//!
+//! - [`intake`]: the rings between a shard and the spool.
+//! - [`spool`]: the log of record on local disk. [`disk`] is its seam to the hardware.
+//! - [`objects`]: sealed frames become Parquet objects, each one conditional PUT.
+//! - [`threads`]: where the threads of the appliance run.
+//! - [`counter`], [`alarms`]: what every part counts, and what an operator must look at.
+//!
+//! Invariants: every promise starts at *accepted*, which is a completed group commit. Nothing is
+//! dropped by a sink: what cannot be delivered waits in the spool. A slow disk or a dead store may make
+//! the spool grow; neither ever makes a shard late.
+
+pub mod alarms;
+pub mod counter;
+pub mod disk;
+pub mod intake;
+pub mod objects;
+pub mod spool;
+pub mod threads;

@@ -1,0 +1,75 @@
+//! What an object is called, and what makes two objects the same.
+//!
+//! The key is a function of the log, and numbers are padded so that the order of names is the order
+//! of the log:
+//!
+//! ```text
+//! ds=<topic>/dt=YYYY-MM-DD/hour=HH/<edge>-<incarnation>-<shard>-<first>-<last>.v<schema>.parquet
+//! ```
+//!
+//! Two objects with one key are the same when their *log digests* are the same: SHA-256 over the
+//! checksums, sequences and counts of the frames they were made from. The bytes may differ, for a
+//! newer writer encodes the same rows in other bytes.
+
+use brink_proto::{
+    frame::FrameHeader,
+    ids::{Hour, Sequence, StreamId},
+};
+use sha2::{Digest, Sha256};
+
+/// The key of the object that holds `first` up to, but not including, `end` of a stream.
+#[must_use]
+pub fn object_key(
+    stream: &StreamId,
+    hour: Hour,
+    first: Sequence,
+    end: Sequence,
+    schema: u32,
+) -> String {
+    let StreamId { edge, incarnation, shard, topic } = stream;
+    let (date, hour) = hour.partition();
+    let (incarnation, shard) = (incarnation.0, shard.0);
+    let (first, last) = (first.0, end.0.saturating_sub(1));
+    format!(
+        "ds={topic}/dt={date}/hour={hour}/\
+         {edge}-{incarnation:020}-{shard:05}-{first:020}-{last:020}.v{schema}.parquet"
+    )
+}
+
+/// The log digest of frames of one stream, in hex.
+#[must_use]
+pub fn log_digest(frames: &[FrameHeader]) -> String {
+    let mut digest = Sha256::new();
+    digest.update(b"brink log digest 1\n");
+    if let Some(first) = frames.first() {
+        digest.update(first.batch.stream.to_string().as_bytes());
+        digest.update(first.batch.schema.to_le_bytes());
+    }
+    for frame in frames {
+        digest.update(frame.payload_crc.to_le_bytes());
+        digest.update(frame.batch.first_sequence.0.to_le_bytes());
+        digest.update(frame.batch.count.to_le_bytes());
+    }
+    digest.finalize().iter().map(|b| format!("{b:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_sort_as_the_log_does() {
+        let key = |stream: &str, first: u64, end: u64| {
+            let stream = stream.parse().unwrap();
+            object_key(&stream, Hour(498_727), Sequence(first), Sequence(end), 1)
+        };
+        assert_eq!(
+            key("nyc3_px_07/1795413912345/3/impressions", 4711, 5000),
+            "ds=impressions/dt=2026-11-23/hour=07/\
+             nyc3_px_07-00000001795413912345-00003-00000000000000004711-00000000000000004999\
+             .v1.parquet"
+        );
+        assert!(key("a/9/0/t", 9, 10) < key("a/9/0/t", 10, 11));
+        assert!(key("a/9/0/t", 9, 10) < key("a/10/0/t", 0, 1));
+    }
+}

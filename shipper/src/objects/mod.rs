@@ -1,0 +1,17 @@
+//! Sealed frames become Parquet objects, each made exactly once.
+//!
+//! In reading order:
+//!
+//! - [`key`]: what an object is called, and what makes two objects the same.
+//! - [`plan`]: which frames become which object. Pure.
+//! - [`encode`]: the encoder thread, rows into Parquet.
+//! - [`store`]: one conditional PUT, and what to make of its answer.
+//! - [`readback`]: objects as a consumer sees them.
+//! - [`sink`]: the loop that ties them together.
+
+pub mod encode;
+pub mod key;
+pub mod plan;
+pub mod readback;
+pub mod sink;
+pub mod store;

@@ -1,0 +1,297 @@
+//! Which frames become which object. Pure: frames and the time in, steps out.
+//!
+//! ```text
+//!  frames in log order ─▶ per stream: skip what is delivered ─▶ group ─▶ (size, age, hour, gap) ─▶ step
+//! ```
+//!
+//! An object holds consecutive frames of one stream, one hour and one schema. A seal that an earlier
+//! start left behind decides its group, for its object may exist already. A frame that turns out to be
+//! corrupt splits its group in two: the object's name would otherwise promise what it does not hold.
+
+use super::key::{log_digest, object_key};
+use crate::spool::cursors::{Seal, SinkCursor};
+use brink_proto::{
+    frame::{FrameHeader, LogPosition},
+    ids::{Sequence, StreamId},
+};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
+
+/// When a group becomes an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RollPolicy {
+    /// Compressed payload bytes, which is near the object's size.
+    pub bytes_max: u64,
+    /// Rows.
+    pub rows_max: u64,
+    /// Time since the group's first frame was seen.
+    pub age_max: Duration,
+}
+
+/// Version of the Parquet writer. Raise it when the same rows become other bytes.
+pub const WRITER_VERSION: u32 = 1;
+
+/// BOUND: frames in the planner; with more the sink takes no further ones from the spool.
+const FRAMES_MAX: usize = 16 * 1024;
+
+/// An object to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// What it holds, and its key.
+    pub seal: Seal,
+    /// The frames, in order.
+    pub frames: Vec<FrameHeader>,
+    /// Whether the seal is durable already: then the object may exist.
+    pub resumed: bool,
+}
+
+impl Plan {
+    /// Rows of the object.
+    #[must_use]
+    pub fn rows(&self) -> u64 {
+        self.frames.iter().map(|f| u64::from(f.batch.count)).sum()
+    }
+}
+
+/// What the sink does next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Make an object.
+    Object(Plan),
+    /// Forget a seal whose frames are not all there.
+    Unseal(String),
+    /// Advance over events that are quarantined and that no object follows.
+    Skip(StreamId, Sequence),
+}
+
+/// What became of a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Admission {
+    /// It is part of a group; `missing` events before it are not in the log.
+    Taken {
+        /// Events of the stream between the last frame and this one.
+        missing: u64,
+    },
+    /// It was delivered, or stands twice in the log because its first place had failed.
+    Known,
+}
+
+/// Plans the objects of one sink.
+pub struct Planner {
+    policy: RollPolicy,
+    streams: BTreeMap<StreamId, Stream>,
+    ready: VecDeque<Step>,
+    frames: usize,
+}
+
+struct Stream {
+    /// The sequence behind everything that was delivered, planned or found missing.
+    next: Sequence,
+    group: Option<Group>,
+    /// Left by an earlier start, in the order of their sequences.
+    seals: VecDeque<Seal>,
+}
+
+struct Group {
+    frames: Vec<FrameHeader>,
+    bytes: u64,
+    rows: u64,
+    since: Duration,
+    seal: Option<Seal>,
+}
+
+impl Planner {
+    /// A planner that goes on where a sink's cursor stands.
+    #[must_use]
+    pub fn new(policy: RollPolicy, cursor: &SinkCursor) -> Planner {
+        let mut streams: BTreeMap<StreamId, Stream> = BTreeMap::new();
+        let fresh = |next: Sequence| Stream { next, group: None, seals: VecDeque::new() };
+        for (stream, next) in &cursor.delivered {
+            streams.insert(*stream, fresh(*next));
+        }
+        for seal in &cursor.seals {
+            let stream = streams.entry(seal.stream).or_insert_with(|| fresh(Sequence(0)));
+            stream.seals.push_back(seal.clone());
+            stream.seals.make_contiguous().sort_by_key(|s| s.first);
+        }
+        Planner { policy, streams, ready: VecDeque::new(), frames: 0 }
+    }
+
+    /// Whether another frame may be handed in.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.frames < FRAMES_MAX
+    }
+
+    /// Events in groups and in steps that were not polled yet.
+    #[must_use]
+    pub fn pending_events(&self) -> u64 {
+        let of = |frames: &[FrameHeader]| frames.iter().map(|f| u64::from(f.batch.count)).sum();
+        let groups = self.streams.values().filter_map(|s| s.group.as_ref());
+        let grouped: u64 = groups.map(|g| of(&g.frames)).sum();
+        let ready = self.ready.iter().map(|step| match step {
+            Step::Object(plan) => of(&plan.frames),
+            Step::Unseal(_) | Step::Skip(..) => 0,
+        });
+        grouped + ready.sum::<u64>()
+    }
+
+    /// Takes the next frame of the log.
+    pub fn handle_frame(&mut self, frame: FrameHeader, now: Duration) -> Admission {
+        let batch = &frame.batch;
+        let entry = self.streams.entry(batch.stream);
+        let stream = entry.or_insert_with(|| Stream {
+            next: Sequence(0),
+            group: None,
+            seals: VecDeque::new(),
+        });
+        // Frames are written again as they were, so a frame is known as a whole or not at all.
+        if batch.first_sequence < stream.next {
+            return Admission::Known;
+        }
+        let missing = batch.first_sequence.0 - stream.next.0;
+        if missing > 0 {
+            stream.close(&mut self.ready);
+        }
+        if stream.group.as_ref().is_some_and(|g| !g.takes(&frame, &self.policy)) {
+            stream.close(&mut self.ready);
+        }
+        stream.next = batch.end_sequence();
+        stream.add(frame, now);
+        if stream.group.as_ref().is_some_and(Group::is_complete) {
+            stream.close(&mut self.ready);
+        }
+        self.frames += 1;
+        Admission::Taken { missing }
+    }
+
+    /// Takes note that the events of a stream below `end` are gone; returns how many those are.
+    pub fn handle_lost(&mut self, stream: StreamId, end: Sequence) -> u64 {
+        let Some(known) = self.streams.get_mut(&stream) else {
+            // Nothing of it was ever seen, so there is no cursor to advance from.
+            let fresh = Stream { next: end, group: None, seals: VecDeque::new() };
+            self.streams.insert(stream, fresh);
+            self.ready.push_back(Step::Skip(stream, end));
+            return end.0;
+        };
+        let missing = end.0.saturating_sub(known.next.0);
+        if missing > 0 {
+            known.close(&mut self.ready);
+            known.next = end;
+            self.ready.push_back(Step::Skip(stream, end));
+        }
+        missing
+    }
+
+    /// The next step that is due; with `drain`, every group is.
+    pub fn poll_step(&mut self, now: Duration, drain: bool) -> Option<Step> {
+        if self.ready.is_empty() {
+            for stream in self.streams.values_mut() {
+                let aged = |g: &Group| drain || now.saturating_sub(g.since) >= self.policy.age_max;
+                if stream.group.as_ref().is_some_and(aged) {
+                    stream.close(&mut self.ready);
+                }
+            }
+        }
+        let step = self.ready.pop_front()?;
+        if let Step::Object(plan) = &step {
+            self.frames -= plan.frames.len();
+        }
+        Some(step)
+    }
+
+    /// Takes a plan back because one of its frames is corrupt. What is around it becomes objects of
+    /// its own, next.
+    pub fn handle_corrupt(&mut self, plan: Plan, corrupt: LogPosition) {
+        let Plan { seal, mut frames, .. } = plan;
+        let Some(at) = frames.iter().position(|f| f.position == corrupt) else {
+            self.frames += frames.len();
+            self.ready.push_front(Step::Object(Plan { seal, frames, resumed: true }));
+            return;
+        };
+        let behind = frames.split_off(at + 1);
+        let corrupt = frames.pop();
+        let mut steps = vec![Step::Unseal(seal.key)];
+        self.frames += frames.len() + behind.len();
+        let is_last = behind.is_empty();
+        for part in [frames, behind] {
+            steps.extend(plan_of(part).map(Step::Object));
+        }
+        if let Some(corrupt) = corrupt.filter(|_| is_last) {
+            steps.push(Step::Skip(corrupt.batch.stream, corrupt.batch.end_sequence()));
+        }
+        steps.into_iter().rev().for_each(|step| self.ready.push_front(step));
+    }
+}
+
+impl Stream {
+    fn add(&mut self, frame: FrameHeader, now: Duration) {
+        let seals = &mut self.seals;
+        let group = self.group.get_or_insert_with(|| {
+            // Seals below this frame speak of frames that are gone.
+            while seals.front().is_some_and(|s| s.first < frame.batch.first_sequence.0) {
+                seals.pop_front();
+            }
+            let ours = seals.front().is_some_and(|s| s.first == frame.batch.first_sequence.0);
+            let seal = if ours { seals.pop_front() } else { None };
+            Group { frames: Vec::new(), bytes: 0, rows: 0, since: now, seal }
+        });
+        group.bytes += u64::from(frame.batch.payload_bytes);
+        group.rows += u64::from(frame.batch.count);
+        group.frames.push(frame);
+    }
+
+    fn close(&mut self, ready: &mut VecDeque<Step>) {
+        let Some(group) = self.group.take() else { return };
+        let resumed = group.seal.as_ref().is_some_and(|s| s.digest == log_digest(&group.frames));
+        match group.seal {
+            Some(seal) if resumed => {
+                ready.push_back(Step::Object(Plan { seal, frames: group.frames, resumed }));
+            }
+            broken => {
+                ready.extend(broken.map(|seal| Step::Unseal(seal.key)));
+                ready.extend(plan_of(group.frames).map(Step::Object));
+            }
+        }
+    }
+}
+
+impl Group {
+    fn takes(&self, frame: &FrameHeader, policy: &RollPolicy) -> bool {
+        let Some(first) = self.frames.first() else { return true };
+        let same = first.batch.hour == frame.batch.hour && first.batch.schema == frame.batch.schema;
+        // A seal was decided with the policy of its time.
+        let sealed = self.seal.is_some();
+        let bytes = self.bytes + u64::from(frame.batch.payload_bytes);
+        let rows = self.rows + u64::from(frame.batch.count);
+        same && (sealed || (bytes <= policy.bytes_max && rows <= policy.rows_max))
+    }
+
+    /// Whether every frame that the seal speaks of is there.
+    fn is_complete(&self) -> bool {
+        let end = self.frames.last().map(|f| f.batch.end_sequence().0);
+        self.seal.as_ref().is_some_and(|seal| end >= Some(seal.end))
+    }
+}
+
+/// The object that these frames make; none of no frames.
+fn plan_of(frames: Vec<FrameHeader>) -> Option<Plan> {
+    let (first, last) = (frames.first()?.batch, frames.last()?.batch);
+    let (from, end) = (first.first_sequence, last.end_sequence());
+    let seal = Seal {
+        key: object_key(&first.stream, first.hour, from, end, first.schema),
+        stream: first.stream,
+        first: from.0,
+        end: end.0,
+        frames: frames.len() as u32,
+        schema: first.schema,
+        writer: WRITER_VERSION,
+        digest: log_digest(&frames),
+    };
+    Some(Plan { seal, frames, resumed: false })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,169 @@
+//! The planner against its promises: sequences tile, hours are kept apart, seals are resumed.
+
+use super::*;
+use brink_proto::{
+    frame::{BatchInfo, SHED_REASONS},
+    ids::{Class, Hour},
+};
+
+const POLICY: RollPolicy =
+    RollPolicy { bytes_max: 1000, rows_max: 100, age_max: Duration::from_secs(60) };
+
+fn frame(shard: u16, first: u64, count: u32, hour: u32) -> FrameHeader {
+    let stream = format!("e/7/{shard}/t").parse().unwrap();
+    FrameHeader {
+        batch: BatchInfo {
+            stream,
+            first_sequence: Sequence(first),
+            count,
+            base_timestamp_ms: 0,
+            max_timestamp_ms: 0,
+            hour: Hour(hour),
+            schema: 1,
+            class: Class::Normal,
+            raw_bytes: 500,
+            payload_bytes: 100,
+            shed: [0; SHED_REASONS],
+        },
+        position: LogPosition(first * 4096),
+        commit_position: LogPosition(0),
+        payload_crc: first as u32,
+    }
+}
+
+fn taken(missing: u64) -> Admission {
+    Admission::Taken { missing }
+}
+
+/// Every step, as `first..end` of objects and the other steps by name.
+fn drain(planner: &mut Planner) -> Vec<String> {
+    let mut steps = Vec::new();
+    while let Some(step) = planner.poll_step(Duration::ZERO, true) {
+        steps.push(match step {
+            Step::Object(plan) => {
+                let resumed = if plan.resumed { " resumed" } else { "" };
+                format!("{}..{}{resumed}", plan.seal.first, plan.seal.end)
+            }
+            Step::Unseal(_) => "unseal".to_owned(),
+            Step::Skip(_, end) => format!("skip to {}", end.0),
+        });
+    }
+    steps
+}
+
+fn planner_at(delivered: u64, seals: Vec<Seal>) -> Planner {
+    let stream = "e/7/0/t".parse().unwrap();
+    let delivered = BTreeMap::from([(stream, Sequence(delivered))]);
+    Planner::new(POLICY, &SinkCursor { delivered, seals })
+}
+
+#[test]
+fn objects_roll_by_size_rows_and_hour_and_tile() {
+    let mut planner = planner_at(0, Vec::new());
+    let mut next = 0;
+    for at in 0..25 {
+        let hour = if at < 18 { 1 } else { 2 };
+        let admission = planner.handle_frame(frame(0, next, 8, hour), Duration::ZERO);
+        assert_eq!(admission, taken(0));
+        next += 8;
+    }
+    assert_eq!(planner.pending_events(), 200);
+    // Ten frames are 1000 bytes; the hour changes behind frame 18.
+    assert_eq!(drain(&mut planner), ["0..80", "80..144", "144..200"]);
+    assert_eq!(planner.pending_events(), 0);
+
+    planner.handle_frame(frame(0, 200, 90, 2), Duration::ZERO);
+    planner.handle_frame(frame(0, 290, 20, 2), Duration::ZERO);
+    assert_eq!(drain(&mut planner), ["200..290", "290..310"]);
+}
+
+#[test]
+fn a_group_waits_until_it_is_old() {
+    let mut planner = planner_at(0, Vec::new());
+    planner.handle_frame(frame(0, 0, 5, 1), Duration::from_secs(10));
+    assert_eq!(planner.poll_step(Duration::from_secs(69), false), None);
+    assert!(planner.poll_step(Duration::from_secs(70), false).is_some());
+}
+
+#[test]
+fn what_is_delivered_or_stands_twice_is_known() {
+    let mut planner = planner_at(10, Vec::new());
+    assert_eq!(planner.handle_frame(frame(0, 0, 10, 1), Duration::ZERO), Admission::Known);
+    assert_eq!(planner.handle_frame(frame(0, 10, 10, 1), Duration::ZERO), taken(0));
+    assert_eq!(planner.handle_frame(frame(0, 10, 10, 1), Duration::ZERO), Admission::Known);
+    assert_eq!(drain(&mut planner), ["10..20"]);
+}
+
+#[test]
+fn a_gap_ends_an_object_and_is_counted() {
+    let mut planner = planner_at(0, Vec::new());
+    planner.handle_frame(frame(0, 0, 10, 1), Duration::ZERO);
+    assert_eq!(planner.handle_frame(frame(0, 25, 10, 1), Duration::ZERO), taken(15));
+    assert_eq!(drain(&mut planner), ["0..10", "25..35"]);
+}
+
+#[test]
+fn lost_events_at_the_end_of_a_stream_are_passed_over() {
+    let mut planner = planner_at(0, Vec::new());
+    let stream = "e/7/0/t".parse().unwrap();
+    planner.handle_frame(frame(0, 0, 10, 1), Duration::ZERO);
+    assert_eq!(planner.handle_lost(stream, Sequence(10)), 0);
+    assert_eq!(planner.handle_lost(stream, Sequence(30)), 20);
+    assert_eq!(drain(&mut planner), ["0..10", "skip to 30"]);
+}
+
+fn seal_of(frames: &[FrameHeader]) -> Seal {
+    plan_of(frames.to_vec()).unwrap().seal
+}
+
+#[test]
+fn a_seal_of_an_earlier_start_decides_its_object() {
+    let frames = [frame(0, 0, 10, 1), frame(0, 10, 10, 1), frame(0, 20, 10, 1)];
+    let mut planner = planner_at(0, vec![seal_of(&frames[..2])]);
+    for frame in frames {
+        planner.handle_frame(frame, Duration::ZERO);
+    }
+    assert_eq!(drain(&mut planner), ["0..20 resumed", "20..30"]);
+
+    // A frame of it is gone: it is not made, and what is left is sealed anew.
+    let mut planner = planner_at(0, vec![seal_of(&frames)]);
+    planner.handle_frame(frames[0], Duration::ZERO);
+    assert_eq!(planner.handle_frame(frames[2], Duration::ZERO), taken(10));
+    assert_eq!(drain(&mut planner), ["unseal", "0..10", "20..30"]);
+
+    // A frame of it has other contents than were sealed.
+    let mut planner = planner_at(0, vec![seal_of(&frames[..2])]);
+    let other = FrameHeader { payload_crc: 99, ..frames[1] };
+    planner.handle_frame(frames[0], Duration::ZERO);
+    planner.handle_frame(other, Duration::ZERO);
+    assert_eq!(drain(&mut planner), ["unseal", "0..20"]);
+}
+
+#[test]
+fn a_corrupt_frame_splits_its_object() {
+    let frames = [frame(0, 0, 10, 1), frame(0, 10, 10, 1), frame(0, 20, 10, 1)];
+    let cases = [(0, vec!["unseal", "10..30"]), (1, vec!["unseal", "0..10", "20..30"])];
+    let last = (2, vec!["unseal", "0..20", "skip to 30"]);
+    for (corrupt, want) in cases.into_iter().chain([last]) {
+        let mut planner = planner_at(0, Vec::new());
+        for frame in frames {
+            planner.handle_frame(frame, Duration::ZERO);
+        }
+        let Some(Step::Object(plan)) = planner.poll_step(Duration::ZERO, true) else {
+            panic!("no object");
+        };
+        planner.handle_corrupt(plan, frames[corrupt].position);
+        assert_eq!(drain(&mut planner), want, "frame {corrupt}");
+        assert_eq!(planner.frames, 0);
+    }
+}
+
+#[test]
+fn streams_do_not_mix() {
+    let mut planner = planner_at(0, Vec::new());
+    for first in [0, 10, 20] {
+        planner.handle_frame(frame(0, first, 10, 1), Duration::ZERO);
+        planner.handle_frame(frame(1, first, 10, 1), Duration::ZERO);
+    }
+    assert_eq!(drain(&mut planner), ["0..30", "0..30"]);
+}

@@ -1,0 +1,209 @@
+//! An object store: one conditional PUT, and what to make of its answer.
+//!
+//! `AlreadyExists` is ambiguous: a PUT that landed and whose answer was lost comes back as "exists" on
+//! its own retry. So whoever is told so looks at what exists: the same log digest in its footer is ours,
+//! another one is somebody else's and is never overwritten.
+
+use super::encode::DIGEST_KEY;
+use bytes::Bytes;
+use object_store::{
+    ClientOptions, Error as StoreFault, GetOptions, GetRange, ObjectStore, PutMode, PutOptions,
+    PutPayload, RetryConfig, aws::AmazonS3Builder, local::LocalFileSystem, path::Path as Key,
+    prefix::PrefixStore,
+};
+use parquet::{
+    errors::ParquetError,
+    file::{
+        FOOTER_SIZE,
+        metadata::{FooterTail, ParquetMetaDataReader},
+    },
+};
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+/// Where objects go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoreConfig {
+    /// A folder on this machine; made if there is none.
+    Folder(PathBuf),
+    /// An S3-compatible store. Credentials come from `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`.
+    S3 {
+        /// Bucket.
+        bucket: String,
+        /// In front of every key.
+        prefix: String,
+        /// The store's address, such as `https://nyc3.digitaloceanspaces.com`; path style.
+        endpoint: Option<String>,
+        /// Region to sign for.
+        region: String,
+    },
+}
+
+/// A store that cannot be used as it is configured.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreConfigError {
+    /// The folder cannot be made.
+    #[error("cannot make the folder {} for objects: {source}", path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The client refused the settings.
+    #[error("the object store's settings are refused: {0}")]
+    Client(#[from] StoreFault),
+}
+
+/// An object store.
+pub struct Store {
+    store: Arc<dyn ObjectStore>,
+}
+
+/// How a PUT ended well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Put {
+    /// We made the object.
+    Created,
+    /// It exists, and it is ours: an earlier try had landed.
+    WasOurs,
+    /// Something else exists under this key.
+    Conflict,
+}
+
+/// Why a PUT did not end. It is tried again in every case.
+#[derive(Debug, thiserror::Error)]
+pub enum PutError {
+    /// The store does not let us: a person must look.
+    #[error("the object store refuses: {0}")]
+    Refused(String),
+    /// The store does not answer well; that may pass.
+    #[error("the object store fails: {0}")]
+    Failing(String),
+}
+
+/// Longest request, body and all: 32 MiB at 3 Mbit/s.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// Bytes read from the end of an object to find its footer.
+const TAIL_BYTES: u64 = 64 * 1024;
+
+impl Store {
+    /// Opens a store. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// [`StoreConfigError`] when the settings cannot work.
+    pub fn open(config: &StoreConfig) -> Result<Store, StoreConfigError> {
+        let store: Arc<dyn ObjectStore> = match config {
+            StoreConfig::Folder(path) => {
+                let failed = |source| StoreConfigError::Folder { path: path.clone(), source };
+                std::fs::create_dir_all(path).map_err(failed)?;
+                Arc::new(LocalFileSystem::new_with_prefix(path)?.with_fsync(true))
+            }
+            StoreConfig::S3 { bucket, prefix, endpoint, region } => {
+                // Our own loop tries again, and says so; the client tries only what is over soon.
+                let retry = RetryConfig {
+                    max_retries: 2,
+                    retry_timeout: Duration::from_secs(30),
+                    ..RetryConfig::default()
+                };
+                let client = ClientOptions::new().with_timeout(REQUEST_TIMEOUT);
+                let mut builder = AmazonS3Builder::from_env()
+                    .with_bucket_name(bucket)
+                    .with_region(region)
+                    .with_retry(retry)
+                    .with_client_options(client);
+                if let Some(endpoint) = endpoint {
+                    builder = builder
+                        .with_endpoint(endpoint)
+                        .with_allow_http(endpoint.starts_with("http://"));
+                }
+                Arc::new(PrefixStore::new(builder.build()?, prefix.as_str()))
+            }
+        };
+        Ok(Store { store })
+    }
+
+    /// Creates an object, unless it exists.
+    ///
+    /// # Errors
+    /// [`PutError`] when it is not known to exist.
+    pub async fn create(&self, key: &str, bytes: Bytes, digest: &str) -> Result<Put, PutError> {
+        let path = Key::from(key);
+        let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
+        let put = self.store.put_opts(&path, PutPayload::from_bytes(bytes), options).await;
+        match put {
+            Ok(_) => Ok(Put::Created),
+            Err(StoreFault::AlreadyExists { .. } | StoreFault::Precondition { .. }) => {
+                match self.digest_of(key).await? {
+                    Some(found) if found == digest => Ok(Put::WasOurs),
+                    Some(_) => Ok(Put::Conflict),
+                    None => Err(PutError::Failing("it exists, and then it does not".to_owned())),
+                }
+            }
+            Err(error) => Err(classified(&error)),
+        }
+    }
+
+    /// The log digest in an object's footer: nothing when there is no object, an empty text when it
+    /// is none of ours.
+    ///
+    /// # Errors
+    /// [`PutError`] when the store does not say.
+    pub async fn digest_of(&self, key: &str) -> Result<Option<String>, PutError> {
+        let path = Key::from(key);
+        let mut wanted = TAIL_BYTES;
+        loop {
+            let range = Some(GetRange::Suffix(wanted));
+            let options = GetOptions { range, ..GetOptions::default() };
+            let answer = match self.store.get_opts(&path, options).await {
+                Ok(answer) => answer,
+                Err(StoreFault::NotFound { .. }) => return Ok(None),
+                Err(error) => return Err(classified(&error)),
+            };
+            let size = answer.meta.size;
+            let tail = answer.bytes().await.map_err(|e| classified(&e))?;
+            match footer_digest(&tail) {
+                Footer::Digest(digest) => return Ok(Some(digest)),
+                Footer::Needs(bytes) if bytes <= size && bytes > wanted => wanted = bytes,
+                Footer::Needs(_) | Footer::NotOurs => return Ok(Some(String::new())),
+            }
+        }
+    }
+}
+
+enum Footer {
+    Digest(String),
+    Needs(u64),
+    NotOurs,
+}
+
+fn footer_digest(tail: &Bytes) -> Footer {
+    let Some(end) = tail.last_chunk::<FOOTER_SIZE>() else { return Footer::NotOurs };
+    let Ok(footer) = FooterTail::try_new(end) else { return Footer::NotOurs };
+    let needed = footer.metadata_length() + FOOTER_SIZE;
+    let Some(from) = tail.len().checked_sub(needed) else { return Footer::Needs(needed as u64) };
+    let metadata = &tail[from..tail.len() - FOOTER_SIZE];
+    let digest = || -> Result<Option<String>, ParquetError> {
+        let metadata = ParquetMetaDataReader::decode_metadata(metadata)?;
+        let pairs = metadata.file_metadata().key_value_metadata();
+        let ours = pairs.into_iter().flatten().find(|p| p.key == DIGEST_KEY);
+        Ok(ours.and_then(|p| p.value.clone()))
+    };
+    match digest() {
+        Ok(Some(digest)) => Footer::Digest(digest),
+        Ok(None) | Err(_) => Footer::NotOurs,
+    }
+}
+
+fn classified(error: &StoreFault) -> PutError {
+    match error {
+        StoreFault::PermissionDenied { .. }
+        | StoreFault::Unauthenticated { .. }
+        | StoreFault::NotFound { .. }
+        | StoreFault::NotSupported { .. }
+        | StoreFault::NotImplemented { .. }
+        | StoreFault::InvalidPath { .. }
+        | StoreFault::UnknownConfigurationKey { .. } => PutError::Refused(error.to_string()),
+        _ => PutError::Failing(error.to_string()),
+    }
+}

@@ -1,0 +1,236 @@
+//! How far each sink has delivered: one small file with two slots that are written in turn.
+//!
+//! ```text
+//!  slot 0 at 0, slot 1 at 1 MiB; each
+//!    at size
+//!     0    8  "BRNKCUR" and version
+//!     8    4  crc32c of everything behind this field, up to the end of the text
+//!    12    4  bytes of the text
+//!    16    8  count of writes; the higher sound slot is the one that holds
+//!    64       JSON text
+//! ```
+//!
+//! A cursor is durable before anything that it allows is done: before a segment is recycled, and a
+//! seal before its object is encoded. A write that tears leaves the other slot.
+
+use crate::disk::{AlignedBuffer, Disk, DiskFile};
+use brink_proto::{
+    frame::FRAME_ALIGN,
+    ids::{Sequence, StreamId},
+};
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, io};
+
+/// The file's name in the spool.
+pub const FILE_NAME: &str = "cursors";
+
+/// BOUND: bytes of one slot, some 6,000 streams.
+pub const SLOT_BYTES: usize = 1 << 20;
+
+const MAGIC: [u8; 8] = *b"BRNKCUR\x01";
+const TEXT_FROM: usize = 64;
+
+/// An object that was decided on: which events it holds is durable before it is encoded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seal {
+    /// Object key.
+    pub key: String,
+    /// The stream.
+    #[serde(with = "text")]
+    pub stream: StreamId,
+    /// First sequence in it.
+    pub first: u64,
+    /// Sequence behind the last in it.
+    pub end: u64,
+    /// Frames it is made of.
+    pub frames: u32,
+    /// Schema version of its rows.
+    pub schema: u32,
+    /// Version of the writer that made, or will make it.
+    pub writer: u32,
+    /// SHA-256 over its frames' payload checksums, sequences and schema, in hex.
+    pub digest: String,
+}
+
+/// What one sink has behind it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SinkCursor {
+    /// Per stream: everything below this sequence is delivered or quarantined.
+    #[serde(with = "streams")]
+    pub delivered: BTreeMap<StreamId, Sequence>,
+    /// Objects decided on and not yet known to be delivered.
+    pub seals: Vec<Seal>,
+}
+
+/// What every sink has behind it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cursors {
+    /// By sink name.
+    pub sinks: BTreeMap<String, SinkCursor>,
+}
+
+/// The cursor file.
+pub(crate) struct CursorFile<D: Disk> {
+    disk: D,
+    file: D::File,
+    writes: u64,
+}
+
+/// What a start found in the cursor file.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// There was none: a new spool.
+    Fresh,
+    /// The newer sound slot.
+    Sound,
+    /// Neither slot is sound: what was delivered is not known.
+    Lost,
+}
+
+impl<D: Disk> CursorFile<D> {
+    /// Opens or makes the file.
+    pub(crate) async fn open(disk: D) -> io::Result<(CursorFile<D>, Cursors, Found)> {
+        let exists = disk.list("").await?.iter().any(|(name, _)| name == FILE_NAME);
+        if !exists {
+            let file = disk.create(FILE_NAME, 2 * SLOT_BYTES as u64).await?;
+            disk.sync_names("").await?;
+            return Ok((CursorFile { disk, file, writes: 0 }, Cursors::default(), Found::Fresh));
+        }
+        let file = disk.open(FILE_NAME).await?;
+        let mut best = None;
+        let mut touched = 0;
+        let mut bytes = Vec::new();
+        for slot in 0..2 {
+            file.read(slot * SLOT_BYTES as u64, SLOT_BYTES, &mut bytes).await?;
+            touched += u32::from(bytes.iter().any(|b| *b != 0));
+            let read = read_slot(&bytes);
+            if read.as_ref().map(|(n, _)| *n) > best.as_ref().map(|(n, _)| *n) {
+                best = read;
+            }
+        }
+        let found = match (&best, touched) {
+            (Some(_), _) => Found::Sound,
+            // The very first write may have torn; nothing was allowed before it.
+            (None, 0 | 1) => Found::Fresh,
+            (None, _) => Found::Lost,
+        };
+        let (writes, cursors) = best.unwrap_or_default();
+        Ok((CursorFile { disk, file, writes }, cursors, found))
+    }
+
+    /// Makes `cursors` durable.
+    pub(crate) async fn write(&mut self, cursors: &Cursors) -> io::Result<()> {
+        let text = serde_json::to_vec(cursors)?;
+        let bytes = (TEXT_FROM + text.len()).next_multiple_of(FRAME_ALIGN);
+        if bytes > SLOT_BYTES {
+            let text = format!("{bytes} bytes of cursors, {SLOT_BYTES} is the most");
+            return Err(io::Error::new(io::ErrorKind::QuotaExceeded, text));
+        }
+        let mut buffer = self.disk.buffer(bytes);
+        fill_slot(buffer.bytes_mut(), self.writes + 1, &text);
+        let slot = (self.writes + 1) % 2;
+        self.file.write(slot * SLOT_BYTES as u64, buffer).await?;
+        self.file.sync().await?;
+        self.writes += 1;
+        Ok(())
+    }
+}
+
+fn fill_slot(slot: &mut [u8], writes: u64, text: &[u8]) {
+    slot.fill(0);
+    slot[..8].copy_from_slice(&MAGIC);
+    slot[12..16].copy_from_slice(&(text.len() as u32).to_le_bytes());
+    slot[16..24].copy_from_slice(&writes.to_le_bytes());
+    slot[TEXT_FROM..TEXT_FROM + text.len()].copy_from_slice(text);
+    let crc = crc32c::crc32c(&slot[12..TEXT_FROM + text.len()]);
+    slot[8..12].copy_from_slice(&crc.to_le_bytes());
+}
+
+fn read_slot(slot: &[u8]) -> Option<(u64, Cursors)> {
+    let number = |at: usize| slot.get(at..at + 4)?.try_into().ok().map(u32::from_le_bytes);
+    if slot.get(..8)? != MAGIC {
+        return None;
+    }
+    let end = TEXT_FROM.checked_add(number(12)? as usize)?;
+    if crc32c::crc32c(slot.get(12..end)?) != number(8)? {
+        return None;
+    }
+    let writes = u64::from_le_bytes(slot.get(16..24)?.try_into().ok()?);
+    Some((writes, serde_json::from_slice(slot.get(TEXT_FROM..end)?).ok()?))
+}
+
+/// A stream as text.
+mod text {
+    use super::StreamId;
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(super) fn serialize<S: Serializer>(stream: &StreamId, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(stream)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<StreamId, D::Error> {
+        String::deserialize(from)?.parse().map_err(D::Error::custom)
+    }
+}
+
+/// Streams as texts that are keys.
+mod streams {
+    use super::{Sequence, StreamId};
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+    use std::collections::BTreeMap;
+
+    pub(super) fn serialize<S: Serializer>(
+        map: &BTreeMap<StreamId, Sequence>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        to.collect_map(map.iter().map(|(stream, next)| (stream.to_string(), next.0)))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<BTreeMap<StreamId, Sequence>, D::Error> {
+        let map = BTreeMap::<String, u64>::deserialize(from)?;
+        let entry = |(stream, next): (String, u64)| {
+            Ok((stream.parse().map_err(D::Error::custom)?, Sequence(next)))
+        };
+        map.into_iter().map(entry).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cursors(next: u64) -> Cursors {
+        let stream: StreamId = "e/7/0/impressions".parse().unwrap();
+        let seal = Seal {
+            key: "ds=impressions/x.parquet".into(),
+            stream,
+            first: next,
+            end: next + 5,
+            frames: 1,
+            schema: 1,
+            writer: 1,
+            digest: "00ff".into(),
+        };
+        let sink =
+            SinkCursor { delivered: BTreeMap::from([(stream, Sequence(next))]), seals: vec![seal] };
+        Cursors { sinks: BTreeMap::from([("objects".into(), sink)]) }
+    }
+
+    #[test]
+    fn a_slot_is_read_as_it_was_written_and_refused_when_it_is_torn() {
+        let text = serde_json::to_vec(&cursors(42)).unwrap();
+        let mut slot = vec![0xAA; SLOT_BYTES];
+        fill_slot(&mut slot, 9, &text);
+        assert_eq!(read_slot(&slot), Some((9, cursors(42))));
+        for at in [0, 8, 12, 16, TEXT_FROM, TEXT_FROM + text.len() - 1] {
+            slot[at] ^= 1;
+            assert_eq!(read_slot(&slot), None, "byte {at}");
+            slot[at] ^= 1;
+        }
+        for end in [0, 7, 23, TEXT_FROM, TEXT_FROM + text.len() - 1] {
+            assert_eq!(read_slot(&slot[..end]), None, "{end} bytes");
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! Who owns a spool: its edge, its machine, and how often it has started.
+//!
+//! The folder is locked while it is in use, and it remembers the machine. A cloned droplet carries a
+//! spool whose backlog its twin delivers as well, under the same name: it refuses to start until a
+//! person says what it is, with `edge identity reset` (a new appliance) or `adopt` (the disk moved).
+
+use super::SpoolError;
+use brink_proto::ids::{Incarnation, Name};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::{
+    collections::BTreeMap,
+    fs::{self, File, TryLockError},
+    io::{self, Read, Seek, Write},
+    path::{Path, PathBuf},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+const FORMAT: u32 = 1;
+
+/// What a spool says of its owner.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// Version of the spool's folder.
+    pub format: u32,
+    /// The appliance's name.
+    pub edge: String,
+    /// Number of its latest start.
+    pub incarnation: u64,
+    /// Hashes of what identifies the machine, by source.
+    pub machine: BTreeMap<String, String>,
+}
+
+/// What to do with a spool that another machine wrote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Claim {
+    /// Refuse it.
+    Refuse,
+    /// This machine is a clone: set the backlog aside, the original delivers it.
+    Reset,
+    /// The disk moved here, or the appliance was renamed: take over, backlog and all.
+    Adopt,
+}
+
+/// A spool's folder, locked and ours.
+#[derive(Debug)]
+pub struct SpoolFolder {
+    /// Where it is.
+    pub path: PathBuf,
+    /// The appliance.
+    pub edge: Name,
+    /// This start.
+    pub incarnation: Incarnation,
+    _lock: File,
+}
+
+impl SpoolFolder {
+    /// Locks the folder, checks whose it is, and counts a start. Makes the folder if there is none.
+    ///
+    /// # Errors
+    /// [`SpoolError`] when it is in use, of another machine or edge, newer, or cannot be written.
+    pub fn open(path: &Path, edge: Name, claim: Claim) -> Result<SpoolFolder, SpoolError> {
+        let io = |doing: &'static str| {
+            move |source| SpoolError::Folder { path: path.to_owned(), doing, source }
+        };
+        for folder in ["", "segments", "quarantine"] {
+            fs::create_dir_all(path.join(folder)).map_err(io("make"))?;
+        }
+        let lock = lock(path)?;
+        let stored = read(path)?;
+        if let Some(stored) = &stored {
+            check(path, stored, edge, claim)?;
+            if claim == Claim::Reset {
+                set_aside(path).map_err(io("set the backlog aside in"))?;
+            }
+        }
+        let last = stored.as_ref().map_or(0, |s| s.incarnation);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let incarnation = (last + 1).max(now.as_millis() as u64);
+        let identity =
+            Identity { format: FORMAT, edge: edge.to_string(), incarnation, machine: machine() };
+        write(path, &identity).map_err(io("write the identity in"))?;
+        let incarnation = Incarnation(incarnation);
+        Ok(SpoolFolder { path: path.to_owned(), edge, incarnation, _lock: lock })
+    }
+}
+
+/// Whether a spool was written on this machine. Only what both sides could read is compared, for some
+/// sources need root.
+#[must_use]
+pub fn is_this_machine(stored: &Identity) -> bool {
+    let here = machine();
+    !stored.machine.iter().any(|(k, v)| here.get(k).is_some_and(|h| h != v))
+}
+
+/// What a spool says of its owner, without touching it. Nothing when there is no spool.
+///
+/// # Errors
+/// [`SpoolError`] when what stands there cannot be read.
+pub fn read(path: &Path) -> Result<Option<Identity>, SpoolError> {
+    let text = match fs::read_to_string(path.join("identity")) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => {
+            return Err(SpoolError::Folder {
+                path: path.to_owned(),
+                doing: "read the identity in",
+                source,
+            });
+        }
+    };
+    let identity: Identity = serde_json::from_str(&text)
+        .map_err(|e| SpoolError::Identity { path: path.to_owned(), text: e.to_string() })?;
+    Ok(Some(identity))
+}
+
+fn check(path: &Path, stored: &Identity, edge: Name, claim: Claim) -> Result<(), SpoolError> {
+    let path = path.to_owned();
+    if stored.format > FORMAT {
+        return Err(SpoolError::Newer { path, found: stored.format, known: FORMAT });
+    }
+    if claim != Claim::Refuse {
+        return Ok(());
+    }
+    if stored.edge != edge.as_str() {
+        let (found, configured) = (stored.edge.clone(), edge.to_string());
+        return Err(SpoolError::OtherEdge { path, found, configured });
+    }
+    if is_this_machine(stored) { Ok(()) } else { Err(SpoolError::OtherMachine { path }) }
+}
+
+/// One process per spool. The lock goes with the process, however it ends.
+fn lock(path: &Path) -> Result<File, SpoolError> {
+    let folder = |source| SpoolError::Folder { path: path.to_owned(), doing: "lock", source };
+    let mut options = File::options();
+    options.read(true).write(true).create(true).truncate(false);
+    let mut file = options.open(path.join("lock")).map_err(folder)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut holder = String::new();
+            let _ = file.read_to_string(&mut holder);
+            let holder = holder.trim().to_owned();
+            return Err(SpoolError::Locked { path: path.to_owned(), holder });
+        }
+        Err(TryLockError::Error(source)) => return Err(folder(source)),
+    }
+    // Who holds it is for people; the lock itself does not depend on it.
+    let _ = file.set_len(0);
+    let _ = file.rewind();
+    let _ = write!(file, "pid {}", std::process::id());
+    Ok(file)
+}
+
+/// Replaces the identity as a whole, or not at all.
+fn write(path: &Path, identity: &Identity) -> io::Result<()> {
+    let text = serde_json::to_string_pretty(identity)?;
+    let fresh = path.join("identity.new");
+    let mut file = File::create(&fresh)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(&fresh, path.join("identity"))?;
+    File::open(path)?.sync_all()
+}
+
+/// Moves segments and cursors out of the way; nothing is deleted.
+fn set_aside(path: &Path) -> io::Result<()> {
+    let mut number = 1;
+    let aside = loop {
+        let aside = path.join(format!("set-aside-{number}"));
+        if !aside.exists() {
+            break aside;
+        }
+        number += 1;
+    };
+    fs::create_dir(&aside)?;
+    for name in ["segments", "cursors", "identity"] {
+        if path.join(name).exists() {
+            fs::rename(path.join(name), aside.join(name))?;
+        }
+    }
+    fs::create_dir(path.join("segments"))?;
+    File::open(path)?.sync_all()
+}
+
+/// Hashes of what identifies this machine, as far as it can be read.
+fn machine() -> BTreeMap<String, String> {
+    let sources = [
+        ("machine_id", "/etc/machine-id"),
+        ("product_uuid", "/sys/class/dmi/id/product_uuid"),
+        ("product_serial", "/sys/class/dmi/id/product_serial"),
+    ];
+    let hashed = |path: &str| {
+        let text = fs::read_to_string(path).ok()?;
+        let text = text.trim();
+        let digest = Sha256::digest(text.as_bytes());
+        let hex = digest.iter().take(16).map(|b| format!("{b:02x}")).collect();
+        (!text.is_empty()).then_some(hex)
+    };
+    sources.iter().filter_map(|(k, path)| Some(((*k).to_owned(), hashed(path)?))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn edge(name: &str) -> Name {
+        Name::new(name).unwrap()
+    }
+
+    #[test]
+    fn every_start_has_a_higher_incarnation_and_a_second_one_at_a_time_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = SpoolFolder::open(dir.path(), edge("a"), Claim::Refuse).unwrap();
+        let second = SpoolFolder::open(dir.path(), edge("a"), Claim::Refuse);
+        let holder = format!("pid {}", std::process::id());
+        assert!(matches!(second, Err(SpoolError::Locked { holder: h, .. }) if h == holder));
+        let before = first.incarnation;
+        drop(first);
+
+        // A clock that went back does not take the number back.
+        let mut identity = read(dir.path()).unwrap().unwrap();
+        identity.incarnation = u64::MAX >> 1;
+        write(dir.path(), &identity).unwrap();
+        let third = SpoolFolder::open(dir.path(), edge("a"), Claim::Refuse).unwrap();
+        assert!(third.incarnation > before);
+        assert_eq!(third.incarnation, Incarnation((u64::MAX >> 1) + 1));
+    }
+
+    #[test]
+    fn a_spool_of_another_machine_or_edge_waits_for_a_person() {
+        let dir = tempfile::tempdir().unwrap();
+        drop(SpoolFolder::open(dir.path(), edge("a"), Claim::Refuse).unwrap());
+        let renamed = SpoolFolder::open(dir.path(), edge("b"), Claim::Refuse);
+        assert!(matches!(renamed, Err(SpoolError::OtherEdge { .. })));
+
+        let mut identity = read(dir.path()).unwrap().unwrap();
+        identity.machine.insert("machine_id".into(), "another".into());
+        write(dir.path(), &identity).unwrap();
+        fs::write(dir.path().join("segments/0000000001.seg"), "backlog").unwrap();
+        let cloned = SpoolFolder::open(dir.path(), edge("a"), Claim::Refuse);
+        assert!(matches!(cloned, Err(SpoolError::OtherMachine { .. })));
+
+        drop(SpoolFolder::open(dir.path(), edge("a"), Claim::Reset).unwrap());
+        assert!(dir.path().join("set-aside-1/segments/0000000001.seg").exists());
+        assert!(!dir.path().join("segments/0000000001.seg").exists());
+        drop(SpoolFolder::open(dir.path(), edge("b"), Claim::Adopt).unwrap());
+        drop(SpoolFolder::open(dir.path(), edge("b"), Claim::Refuse).unwrap());
+    }
+
+    #[test]
+    fn a_newer_spool_is_refused_untouched() {
+        let dir = tempfile::tempdir().unwrap();
+        drop(SpoolFolder::open(dir.path(), edge("a"), Claim::Refuse).unwrap());
+        let mut identity = read(dir.path()).unwrap().unwrap();
+        identity.format = FORMAT + 1;
+        write(dir.path(), &identity).unwrap();
+        let newer = SpoolFolder::open(dir.path(), edge("a"), Claim::Adopt);
+        assert!(matches!(newer, Err(SpoolError::Newer { found: 2, .. })));
+        assert_eq!(read(dir.path()).unwrap().unwrap(), identity);
+    }
+}

@@ -1,0 +1,238 @@
+//! The log in memory: which segments live, what they hold, what of it is committed.
+//!
+//! No method waits. The committer writes and then says so here; the server reads what it says. A
+//! frame is in this log once it is durable, never before.
+
+use super::segment::{self, FRAMES_FROM, SUMMARY_BYTES, Summary};
+use super::{
+    cursors::{Cursors, SinkCursor},
+    port::Notice,
+};
+use brink_proto::{
+    frame::{BatchInfo, FrameHeader, LogPosition, frame_bytes},
+    ids::{Sequence, StreamId},
+};
+use std::{collections::BTreeMap, rc::Rc};
+
+/// One file of the log.
+pub(crate) struct Segment<F> {
+    /// The file.
+    pub(crate) file: Rc<F>,
+    /// Its size.
+    pub(crate) bytes: u32,
+    /// What it holds.
+    pub(crate) summary: Summary,
+    /// Whether its summary is on disk. A segment that was fenced is closed but never sealed.
+    pub(crate) sealed: bool,
+    /// What sinks are told of it, in order; dropped once every sink was told of them.
+    pub(crate) index: Option<Vec<Notice>>,
+}
+
+/// A segment that no sink needs any more.
+pub(crate) struct Released {
+    pub(crate) generation: u32,
+    pub(crate) bytes: u32,
+    pub(crate) sealed: bool,
+}
+
+/// The log.
+pub(crate) struct Log<F> {
+    segments: BTreeMap<u32, Segment<F>>,
+    open: Option<u32>,
+    next_generation: u32,
+    committed: LogPosition,
+    /// Files that wait to be recycled, by the generation in their names.
+    pub(crate) free: Vec<u32>,
+}
+
+impl<F> Log<F> {
+    /// A log of the segments that a start found.
+    pub(crate) fn new(
+        segments: BTreeMap<u32, Segment<F>>,
+        free: Vec<u32>,
+        next_generation: u32,
+    ) -> Log<F> {
+        let last = segments.last_key_value();
+        let committed = last.map_or(LogPosition(0), |(g, s)| LogPosition::new(*g, s.summary.end));
+        Log { segments, open: None, next_generation, committed, free }
+    }
+
+    /// Every frame below is durable.
+    pub(crate) fn committed(&self) -> LogPosition {
+        self.committed
+    }
+
+    /// The segment that takes frames, and where its next frame goes.
+    pub(crate) fn open_segment(&self) -> Option<(u32, Rc<F>, u32)> {
+        let generation = self.open?;
+        let segment = self.segments.get(&generation)?;
+        Some((generation, Rc::clone(&segment.file), segment.summary.end))
+    }
+
+    /// Whether the open segment takes `batch` at `offset`, behind `others` that are not yet in it.
+    pub(crate) fn takes<'a>(
+        &self,
+        batch: &BatchInfo,
+        offset: u32,
+        others: impl Iterator<Item = &'a FrameHeader>,
+    ) -> bool {
+        let Some(segment) = self.open.and_then(|g| self.segments.get(&g)) else { return false };
+        let end = u64::from(offset) + frame_bytes(batch.payload_bytes as usize) as u64;
+        if end > u64::from(segment.bytes - SUMMARY_BYTES) {
+            return false;
+        }
+        let mut new_streams: Vec<StreamId> = Vec::new();
+        let known = |s: &StreamId| segment.summary.streams.iter().any(|e| e.stream == *s);
+        for stream in others.map(|f| f.batch.stream).chain([batch.stream]) {
+            if !known(&stream) && !new_streams.contains(&stream) {
+                new_streams.push(stream);
+            }
+        }
+        segment.summary.streams.len() + new_streams.len() <= segment::STREAMS_MAX
+    }
+
+    /// Takes frames that are durable in the open segment.
+    pub(crate) fn commit(&mut self, frames: &[FrameHeader]) {
+        let Some(generation) = self.open else { return };
+        let Some(segment) = self.segments.get_mut(&generation) else { return };
+        for frame in frames {
+            debug_assert_eq!(frame.position.offset(), segment.summary.end);
+            let bytes = frame.frame_bytes() as u32;
+            segment.summary.add(&frame.batch, frame.position.offset(), bytes);
+            segment.index.get_or_insert_default().push(Notice::Frame(*frame));
+        }
+        self.committed = LogPosition::new(generation, segment.summary.end);
+    }
+
+    /// The generation that the next segment gets. Never given twice.
+    pub(crate) fn next_generation(&mut self) -> u32 {
+        self.next_generation += 1;
+        self.next_generation - 1
+    }
+
+    /// Takes a new, empty segment and writes into it from now on.
+    pub(crate) fn install(&mut self, generation: u32, file: F, bytes: u32) {
+        let segment = Segment {
+            file: Rc::new(file),
+            bytes,
+            summary: Summary::empty(),
+            sealed: false,
+            index: Some(Vec::new()),
+        };
+        self.segments.insert(generation, segment);
+        self.open = Some(generation);
+        self.committed = LogPosition::new(generation, FRAMES_FROM);
+    }
+
+    /// Stops writing into the open segment because its disk failed. What was committed in it stays;
+    /// what was not is written again elsewhere.
+    pub(crate) fn fence(&mut self) {
+        self.open = None;
+    }
+
+    /// Stops writing into the open segment, whose summary is durable.
+    pub(crate) fn seal(&mut self) {
+        let open = self.open.take();
+        if let Some(segment) = open.and_then(|g| self.segments.get_mut(&g)) {
+            segment.sealed = true;
+        }
+    }
+
+    /// A segment.
+    pub(crate) fn segment(&self, generation: u32) -> Option<&Segment<F>> {
+        self.segments.get(&generation)
+    }
+
+    /// The first segment at or behind a generation.
+    pub(crate) fn segment_from(&self, generation: u32) -> Option<u32> {
+        self.segments.range(generation..).next().map(|(g, _)| *g)
+    }
+
+    /// Gives a segment its index back, from the frames that a walk found, and says what is missing of
+    /// what its summary had promised.
+    pub(crate) fn set_index(&mut self, generation: u32, frames: &[FrameHeader]) {
+        let Some(segment) = self.segments.get_mut(&generation) else { return };
+        let mut index: Vec<_> = frames.iter().map(|f| Notice::Frame(*f)).collect();
+        for promised in &segment.summary.streams {
+            let of_stream = frames.iter().filter(|f| f.batch.stream == promised.stream);
+            let found = of_stream.map(|f| f.batch.end_sequence()).max();
+            if found.is_none_or(|end| end < promised.end) {
+                index.push(Notice::Lost { stream: promised.stream, end: promised.end });
+            }
+        }
+        segment.index = Some(index);
+    }
+
+    /// Takes a segment's index away; the open one keeps it.
+    pub(crate) fn drop_index(&mut self, generation: u32) {
+        if self.open != Some(generation)
+            && let Some(segment) = self.segments.get_mut(&generation)
+        {
+            segment.index = None;
+        }
+    }
+
+    /// Bytes of frames that live in the log.
+    pub(crate) fn live_bytes(&self) -> u64 {
+        self.segments.values().map(|s| u64::from(s.summary.end)).sum()
+    }
+
+    /// Segments that live.
+    pub(crate) fn segment_count(&self) -> usize {
+        self.segments.len()
+    }
+
+    /// Bytes that the segments' files take.
+    pub(crate) fn file_bytes(&self) -> u64 {
+        self.segments.values().map(|s| u64::from(s.bytes)).sum()
+    }
+
+    /// Takes out the segments below generation `told` that no sink needs any more. Every sink has
+    /// been told of all that lies below it.
+    pub(crate) fn release(
+        &mut self,
+        cursors: &Cursors,
+        sinks: &[String],
+        told: u32,
+    ) -> Vec<Released> {
+        let done = |sink: &SinkCursor, stream: &StreamId, end: Sequence| {
+            sink.delivered.get(stream).is_some_and(|next| *next >= end)
+        };
+        let needless = |segment: &Segment<F>| {
+            sinks.iter().all(|name| {
+                let Some(sink) = cursors.sinks.get(name) else { return false };
+                segment.summary.streams.iter().all(|s| done(sink, &s.stream, s.end))
+            })
+        };
+        let mut released = Vec::new();
+        let open = self.open;
+        self.segments.retain(|generation, segment| {
+            let keep = *generation >= told || Some(*generation) == open || !needless(segment);
+            if !keep {
+                let (bytes, sealed) = (segment.bytes, segment.sealed);
+                released.push(Released { generation: *generation, bytes, sealed });
+            }
+            keep
+        });
+        released
+    }
+
+    /// Whether frames of a stream live in the log.
+    pub(crate) fn holds(&self, stream: &StreamId) -> bool {
+        self.segments.values().any(|s| s.summary.streams.iter().any(|e| e.stream == *stream))
+    }
+
+    /// Events that a sink has not delivered, from the segments' summaries.
+    pub(crate) fn backlog_events(&self, sink: &SinkCursor) -> u64 {
+        let mut ends: BTreeMap<StreamId, (Sequence, Sequence)> = BTreeMap::new();
+        for entry in self.segments.values().flat_map(|s| &s.summary.streams) {
+            let range = ends.entry(entry.stream).or_insert((entry.first, entry.end));
+            *range = (range.0.min(entry.first), range.1.max(entry.end));
+        }
+        let pending = ends.iter().map(|(stream, (first, end))| {
+            let next = sink.delivered.get(stream).unwrap_or(first);
+            end.0.saturating_sub(next.0)
+        });
+        pending.sum()
+    }
+}

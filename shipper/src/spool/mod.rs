@@ -1,0 +1,299 @@
+//! The spool: the log of record. What it has accepted survives a crash and is delivered from here.
+//!
+//! In reading order:
+//!
+//! - [`identity`]: whose folder it is, locked; which start this is.
+//! - [`segment`], `walk`, `recovery`: what lies on disk, and how a start finds its end.
+//! - `log`: the same in memory; `commit` writes it; `server` reads it for the sinks.
+//! - [`cursors`]: how far each sink is; durable before anything is let go.
+//! - [`port`]: the rings between the spool and a sink. `quarantine`: where corrupt parts go.
+//!
+//! ```text
+//!  spool/ lock                one process
+//!         identity            edge, machine, latest incarnation
+//!         cursors             two slots
+//!         segments/N.seg      the log, N grows; N.free waits to be written again
+//!         quarantine/         copies of corrupt ranges
+//! ```
+//!
+//! Invariants: a frame is in the log once it is durable. A ticket is published after that. A cursor is
+//! durable before what it allows is done. Nothing is deleted that a sink has not delivered. The spool
+//! is one thread; the disk and the clock are seams, so that a simulation can break them.
+
+pub mod cursors;
+pub mod identity;
+pub mod port;
+pub mod segment;
+
+mod commit;
+mod counters;
+mod log;
+mod notify;
+mod quarantine;
+mod recovery;
+mod server;
+mod thread;
+mod walk;
+
+pub use counters::{SpoolCounters, StreamCounters};
+pub use recovery::RecoveryReport;
+pub use thread::{SpoolHandle, SpoolStart, SpoolThread, spawn};
+
+use crate::{
+    alarms::{Alarm, Alarms},
+    disk::{Disk, Timer},
+    intake::SpoolEnd,
+};
+use brink_proto::ids::Incarnation;
+use commit::Committer;
+use cursors::{CursorFile, Cursors, Found};
+use log::Log;
+use notify::Notify;
+use port::SpoolPort;
+use server::Server;
+use std::{
+    cell::{Cell, RefCell},
+    io,
+    path::PathBuf,
+    rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+/// How a spool works.
+#[derive(Debug, Clone)]
+pub struct SpoolConfig {
+    /// This start.
+    pub incarnation: Incarnation,
+    /// Size of a segment, a multiple of 4096.
+    pub segment_bytes: u32,
+    /// BOUND: bytes that the segments may take.
+    pub quota_bytes: u64,
+    /// Longest time between a batch's arrival and its commit, when nobody waits for it.
+    pub commit_interval: Duration,
+    /// A group of this size is committed at once.
+    pub group_bytes: usize,
+}
+
+/// Why a spool cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SpoolError {
+    /// The folder cannot be worked with.
+    #[error("cannot {doing} the spool {}: {source}", path.display())]
+    Folder {
+        /// The spool.
+        path: PathBuf,
+        /// What was being done.
+        doing: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Another process uses it.
+    #[error(
+        "the spool {} is in use by {holder}; stop that process, or give this one another [spool] path",
+        path.display()
+    )]
+    Locked {
+        /// The spool.
+        path: PathBuf,
+        /// Who holds the lock.
+        holder: String,
+    },
+    /// The identity file cannot be read.
+    #[error("the identity in the spool {} makes no sense: {text}", path.display())]
+    Identity {
+        /// The spool.
+        path: PathBuf,
+        /// What is wrong.
+        text: String,
+    },
+    /// A newer build wrote it.
+    #[error(
+        "the spool {} has format {found} and this build knows {known}; it was left untouched, \
+         start the newer build",
+        path.display()
+    )]
+    Newer {
+        /// The spool.
+        path: PathBuf,
+        /// Its format.
+        found: u32,
+        /// Our format.
+        known: u32,
+    },
+    /// It belongs to another appliance.
+    #[error(
+        "the spool {} belongs to edge {found:?} and the configuration says {configured:?}; run \
+         `edge identity adopt` if the appliance was renamed, `edge identity reset` if it is a new one",
+        path.display()
+    )]
+    OtherEdge {
+        /// The spool.
+        path: PathBuf,
+        /// Its edge.
+        found: String,
+        /// Ours.
+        configured: String,
+    },
+    /// It was written on another machine.
+    #[error(
+        "the spool {} was written on another machine; run `edge identity reset` if this droplet is a \
+         clone (its backlog is set aside, the original delivers it), `edge identity adopt` if the disk \
+         moved here",
+        path.display()
+    )]
+    OtherMachine {
+        /// The spool.
+        path: PathBuf,
+    },
+    /// The thread could not be started.
+    #[error("the spool thread could not be started: {text}")]
+    Thread {
+        /// What went wrong.
+        text: String,
+    },
+}
+
+/// What the two tasks of the spool thread share.
+pub(crate) struct Shared<D: Disk, T: Timer> {
+    pub(crate) disk: D,
+    pub(crate) timer: T,
+    pub(crate) config: SpoolConfig,
+    pub(crate) log: RefCell<Log<D::File>>,
+    pub(crate) cursors: RefCell<Cursors>,
+    pub(crate) counters: Arc<SpoolCounters>,
+    pub(crate) alarms: Arc<Alarms>,
+    pub(crate) work: Notify,
+    give_up: Arc<AtomicBool>,
+    committer_done: Cell<bool>,
+    server_done: Cell<bool>,
+}
+
+impl<D: Disk, T: Timer> Shared<D, T> {
+    /// Whether a stop took too long and what is not durable is to be lost, loudly.
+    pub(crate) fn gives_up(&self) -> bool {
+        // ORDER: Relaxed, a flag that stands for itself.
+        self.give_up.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn alarm_over(&self, alarm: Alarm) {
+        if self.alarms.clear(alarm) {
+            tracing::info!(alarm = alarm.label(), "over");
+        }
+    }
+
+    pub(crate) fn committer_is_done(&self) {
+        self.counters.finished.set(1);
+        self.committer_done.set(true);
+    }
+
+    pub(crate) fn is_committer_done(&self) -> bool {
+        self.committer_done.get()
+    }
+
+    pub(crate) fn server_is_done(&self) {
+        self.server_done.set(true);
+    }
+}
+
+/// What a spool is connected to.
+pub struct Connections {
+    /// One end per shard.
+    pub rings: Vec<SpoolEnd>,
+    /// One port per sink.
+    pub ports: Vec<SpoolPort>,
+    /// What it counts.
+    pub counters: Arc<SpoolCounters>,
+    /// What it raises.
+    pub alarms: Arc<Alarms>,
+    /// Set when a stop has taken too long.
+    pub give_up: Arc<AtomicBool>,
+}
+
+/// A spool that was found on its disk and is ready to run. Generic over disk and clock: the thread
+/// runs it on the real ones, the simulation on its own.
+pub struct Spool<D: Disk, T: Timer> {
+    shared: Rc<Shared<D, T>>,
+    committer: Committer<D, T>,
+    server: Server<D, T>,
+    report: RecoveryReport,
+}
+
+impl<D: Disk + Clone, T: Timer> Spool<D, T> {
+    /// Recovers the log.
+    ///
+    /// # Errors
+    /// What the disk said; [`io::ErrorKind::Unsupported`] when a newer build wrote the log.
+    pub async fn open(
+        disk: D,
+        timer: T,
+        config: SpoolConfig,
+        with: Connections,
+    ) -> io::Result<Spool<D, T>> {
+        let (cursor_file, mut cursors, found) = CursorFile::open(disk.clone()).await?;
+        let (log, mut report) = recovery::recover(&disk, config.segment_bytes).await?;
+        report.cursors_lost = found == Found::Lost;
+        if report.cursors_lost {
+            with.alarms.raise(Alarm::CursorsLost);
+        }
+        if report.corrupt_ranges > 0 {
+            with.alarms.raise(Alarm::CorruptFrame);
+        }
+        for port in &with.ports {
+            cursors.sinks.entry(port.name.clone()).or_default();
+        }
+        let shared = Rc::new(Shared {
+            disk,
+            timer,
+            config,
+            log: RefCell::new(log),
+            cursors: RefCell::new(cursors),
+            counters: with.counters,
+            alarms: with.alarms,
+            work: Notify::default(),
+            give_up: with.give_up,
+            committer_done: Cell::new(false),
+            server_done: Cell::new(false),
+        });
+        let committer = Committer::new(Rc::clone(&shared), with.rings);
+        let server = Server::new(Rc::clone(&shared), cursor_file, with.ports);
+        Ok(Spool { shared, committer, server, report })
+    }
+
+    /// What the start found.
+    #[must_use]
+    pub fn report(&self) -> &RecoveryReport {
+        &self.report
+    }
+
+    /// What a sink has behind it, and how many events in the log it has not.
+    #[must_use]
+    pub fn sink_start(&self, sink: &str) -> (cursors::SinkCursor, u64) {
+        let cursor = self.shared.cursors.borrow().sinks.get(sink).cloned().unwrap_or_default();
+        let backlog = self.shared.log.borrow().backlog_events(&cursor);
+        (cursor, backlog)
+    }
+
+    /// The two tasks: the one that appends, and the one that reads for the sinks. Both must be run;
+    /// they end when every shard is gone and every sink has ended.
+    pub fn into_tasks(
+        self,
+    ) -> (impl Future<Output = ()> + 'static, impl Future<Output = ()> + 'static) {
+        let Spool { shared, committer, server, .. } = self;
+        let append = async move {
+            committer.run().await;
+            // The sinks go on; their server is woken from here.
+            while !shared.server_done.get() {
+                shared.work.notify();
+                shared.timer.sleep(SERVER_TICK).await;
+            }
+        };
+        (append, server.run())
+    }
+}
+
+/// How often the sinks are looked after once nothing is appended any more.
+const SERVER_TICK: Duration = Duration::from_millis(2);

@@ -1,0 +1,203 @@
+//! The seam between the spool and a sink: frames out in log order, decisions back, payloads on request.
+//!
+//! ```text
+//!  spool thread                                    sink (delivery thread)
+//!    │ committed frames ────── rtrb ──────────────▶ │ plans objects
+//!    │ ◀──────────────── commands (seal, delivered) │
+//!    │ durable, or failed ───────────────────────▶  │
+//!    │                                              encoder thread
+//!    │ ◀──────────────── reads of payloads ────────  │
+//!    │ payload, or corrupt ──────────────────────▶  │
+//! ```
+//!
+//! Each sink has a port of its own, so a sick one holds up nobody else. BOUND: rings of
+//! [`NOTICES_AHEAD`] notices and [`READS_AHEAD`] payloads; a sink that is behind is told of more frames
+//! when it has taken these.
+
+use super::cursors::Seal;
+use brink_proto::{
+    frame::{FRAME_BYTES_MAX, FrameHeader},
+    ids::{Sequence, StreamId},
+};
+use rtrb::{Consumer, Producer, RingBuffer};
+
+/// Notices on their way to a sink.
+pub const NOTICES_AHEAD: usize = 1024;
+
+/// Payload reads under way for a sink.
+pub const READS_AHEAD: usize = 16;
+
+const COMMANDS_AHEAD: usize = 8;
+
+/// What a sink decides.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// These events become this object. Durable before the object is encoded.
+    Seal(Seal),
+    /// A frame that is sound and cannot be decoded: a copy is kept.
+    Keep {
+        /// The frame.
+        frame: FrameHeader,
+    },
+    /// A sealed object is not made after all: a frame of it turned out to be corrupt.
+    Unseal {
+        /// Its key.
+        key: String,
+    },
+    /// Everything of the stream below `end` is delivered or quarantined.
+    Advance {
+        /// The stream.
+        stream: StreamId,
+        /// The sequence behind.
+        end: Sequence,
+        /// The sealed object that did it, if one did.
+        key: Option<String>,
+    },
+}
+
+/// A payload that a sink wants.
+pub struct ReadRequest {
+    /// The frame.
+    pub frame: FrameHeader,
+    /// Memory for it, used again.
+    pub bytes: Vec<u8>,
+}
+
+/// A payload that was read.
+pub struct ReadReply {
+    /// The frame.
+    pub frame: FrameHeader,
+    /// The whole frame, header in front, when it is sound.
+    pub bytes: Vec<u8>,
+    /// How it went.
+    pub result: Result<(), ReadFault>,
+}
+
+/// What a sink is told, in log order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Notice {
+    /// A committed frame.
+    Frame(FrameHeader),
+    /// The events of `stream` below `end` that it was not told of are gone: their headers are corrupt.
+    Lost {
+        /// The stream.
+        stream: StreamId,
+        /// The sequence behind the last lost event.
+        end: Sequence,
+    },
+}
+
+/// Why a payload could not be had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReadFault {
+    /// The disk answered with an error; it may pass.
+    Disk,
+    /// The bytes are not those that were written; they lie in quarantine now.
+    Corrupt,
+    /// The segment is not in the log any more.
+    Gone,
+}
+
+/// The spool's end of a port.
+pub struct SpoolPort {
+    pub(crate) name: String,
+    pub(crate) notices: Producer<Notice>,
+    pub(crate) commands: Consumer<Command>,
+    pub(crate) replies: Producer<bool>,
+    pub(crate) reads: Consumer<ReadRequest>,
+    pub(crate) read_replies: Producer<ReadReply>,
+    /// The next notice: generation, and place in its index.
+    pub(crate) next: (u32, usize),
+}
+
+/// The sink's end of a port.
+pub struct SinkEnd {
+    /// Committed frames in log order, from the oldest that lives in the spool.
+    pub notices: Consumer<Notice>,
+    commands: Producer<Command>,
+    replies: Consumer<bool>,
+}
+
+/// The encoder's end of a port.
+pub struct ReadEnd {
+    requests: Producer<ReadRequest>,
+    replies: Consumer<ReadReply>,
+    spare: Vec<Vec<u8>>,
+}
+
+/// Makes the three ends of a port.
+#[must_use]
+pub fn port(sink: &str) -> (SpoolPort, SinkEnd, ReadEnd) {
+    let (notices_in, notices_out) = RingBuffer::new(NOTICES_AHEAD);
+    let (commands_in, commands_out) = RingBuffer::new(COMMANDS_AHEAD);
+    let (replies_in, replies_out) = RingBuffer::new(COMMANDS_AHEAD);
+    let (reads_in, reads_out) = RingBuffer::new(READS_AHEAD);
+    let (read_replies_in, read_replies_out) = RingBuffer::new(READS_AHEAD);
+    let spool = SpoolPort {
+        name: sink.to_owned(),
+        notices: notices_in,
+        commands: commands_out,
+        replies: replies_in,
+        reads: reads_out,
+        read_replies: read_replies_in,
+        next: (0, 0),
+    };
+    let end = SinkEnd { notices: notices_out, commands: commands_in, replies: replies_out };
+    let spare = (0..READS_AHEAD).map(|_| Vec::with_capacity(FRAME_BYTES_MAX)).collect();
+    (spool, end, ReadEnd { requests: reads_in, replies: read_replies_out, spare })
+}
+
+impl SpoolPort {
+    /// Whether the sink is gone.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.commands.is_abandoned() && self.commands.is_empty() && self.reads.is_abandoned()
+    }
+}
+
+impl SinkEnd {
+    /// Sends a command; `false` when too many are under way.
+    pub fn try_send(&mut self, command: &Command) -> bool {
+        !self.commands.is_full() && self.commands.push(command.clone()).is_ok()
+    }
+
+    /// Whether the oldest command under way is durable now; nothing while it is not known.
+    pub fn try_reply(&mut self) -> Option<bool> {
+        self.replies.pop().ok()
+    }
+
+    /// Whether the spool is gone.
+    #[must_use]
+    pub fn is_abandoned(&self) -> bool {
+        self.replies.is_abandoned()
+    }
+}
+
+impl ReadEnd {
+    /// Asks for a payload; `false` when [`READS_AHEAD`] are under way.
+    pub fn try_request(&mut self, frame: FrameHeader) -> bool {
+        let Some(bytes) = self.spare.pop() else { return false };
+        match self.requests.push(ReadRequest { frame, bytes }) {
+            Ok(()) => true,
+            Err(rtrb::PushError::Full(request)) => {
+                self.spare.push(request.bytes);
+                false
+            }
+        }
+    }
+
+    /// The next payload, in the order of the requests.
+    pub fn try_read(&mut self) -> Option<ReadReply> {
+        self.replies.pop().ok()
+    }
+
+    /// Gives the memory of a payload back.
+    pub fn give_back(&mut self, bytes: Vec<u8>) {
+        self.spare.push(bytes);
+    }
+
+    /// Whether the spool is gone.
+    #[must_use]
+    pub fn is_abandoned(&self) -> bool {
+        self.replies.is_abandoned()
+    }
+}

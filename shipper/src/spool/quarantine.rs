@@ -1,0 +1,36 @@
+//! Where corrupt parts of the log go: copied as they are, so that nobody has to guess later.
+
+use crate::disk::{AlignedBuffer, Disk, DiskFile};
+use std::io;
+
+/// BOUND: bytes of a corrupt range that are kept; what lies behind is named but not copied.
+const KEPT_BYTES_MAX: u32 = 1 << 20;
+
+/// Copies a range of a segment to `quarantine/<generation>-<offset>.bytes`.
+pub(crate) async fn keep<D: Disk>(
+    disk: &D,
+    file: &D::File,
+    generation: u32,
+    from: u32,
+    to: u32,
+) -> io::Result<()> {
+    let bytes = (to - from).min(KEPT_BYTES_MAX);
+    tracing::error!(generation, from, to, "corrupt range in the log, keeping a copy");
+    let folder = "quarantine";
+    let name = format!("{generation:010}-{from:010}.bytes");
+    if disk.list(folder).await?.iter().any(|(known, _)| *known == name) {
+        return Ok(()); // it was kept at an earlier start
+    }
+    let mut corrupt = Vec::new();
+    // A range that cannot even be read leaves a copy of what could be.
+    if let Err(error) = file.read(u64::from(from), bytes as usize, &mut corrupt).await {
+        tracing::error!(generation, from, %error, "the corrupt range cannot be read");
+    }
+    let copy = disk.create(&format!("{folder}/{name}"), u64::from(bytes)).await?;
+    let mut block = disk.buffer(bytes as usize);
+    block.bytes_mut().fill(0);
+    block.bytes_mut()[..corrupt.len()].copy_from_slice(&corrupt);
+    copy.write(0, block).await?;
+    copy.sync().await?;
+    disk.sync_names(folder).await
+}

@@ -1,0 +1,141 @@
+//! A start: which segments live, where the log ends, and what was torn or corrupt.
+//!
+//! A sealed segment costs one read of its summary. Where there is none, headers are walked, the
+//! segment is cut where it is torn, and it is sealed: a start never writes frames behind old ones.
+//! Memory and time do not depend on how much waits to be delivered, but for one block per segment.
+
+use super::{
+    log::{Log, Segment},
+    quarantine,
+    segment::{self, SEGMENT_BYTES_MIN, SUMMARY_BYTES, Summary},
+    walk,
+};
+use crate::disk::{AlignedBuffer, Disk, DiskFile};
+use brink_proto::frame::FRAME_ALIGN;
+use std::{collections::BTreeMap, io, rc::Rc};
+
+/// What a start found.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct RecoveryReport {
+    /// Segments that hold frames.
+    pub segments: u32,
+    /// Segments that were not sealed and were walked.
+    pub walked: u32,
+    /// Frames in the walked ones.
+    pub frames: u64,
+    /// Corrupt ranges that were quarantined.
+    pub corrupt_ranges: u32,
+    /// Whether the cursor file could not be read.
+    pub cursors_lost: bool,
+}
+
+/// Finds the log on a disk.
+pub(crate) async fn recover<D: Disk>(
+    disk: &D,
+    segment_bytes: u32,
+) -> io::Result<(Log<D::File>, RecoveryReport)> {
+    let mut report = RecoveryReport::default();
+    let mut segments = BTreeMap::new();
+    let mut free = Vec::new();
+    let mut next_generation = 1;
+    let mut names = disk.list("segments").await?;
+    names.sort();
+    for (name, bytes) in names {
+        if let Some(generation) = segment::generation_of(&name, ".free") {
+            next_generation = next_generation.max(generation + 1);
+            if bytes == u64::from(segment_bytes) {
+                free.push(generation);
+            } else {
+                disk.remove(&segment::free_name(generation)).await?;
+            }
+            continue;
+        }
+        let Some(generation) = segment::generation_of(&name, ".seg") else { continue };
+        next_generation = next_generation.max(generation + 1);
+        let bytes = u32::try_from(bytes).unwrap_or(0);
+        let file_name = segment::file_name(generation);
+        let too_small = bytes < SEGMENT_BYTES_MIN;
+        let found = match too_small {
+            true => None,
+            false => segment(disk, generation, bytes, &mut report).await?,
+        };
+        match found {
+            Some(segment) => {
+                report.segments += 1;
+                segments.insert(generation, segment);
+            }
+            None if bytes == segment_bytes => {
+                disk.rename(&file_name, &segment::free_name(generation)).await?;
+                free.push(generation);
+            }
+            None => disk.remove(&file_name).await?,
+        }
+    }
+    Ok((Log::new(segments, free, next_generation), report))
+}
+
+/// One segment; nothing when it holds no frame.
+async fn segment<D: Disk>(
+    disk: &D,
+    generation: u32,
+    bytes: u32,
+    report: &mut RecoveryReport,
+) -> io::Result<Option<Segment<D::File>>> {
+    let file = disk.open(&segment::file_name(generation)).await?;
+    let mut block = Vec::new();
+    file.read(0, FRAME_ALIGN, &mut block).await?;
+    if let Err(version) = segment::read_head(&block) {
+        let text = format!("segment {generation} has version {version}, which is newer");
+        return Err(io::Error::new(io::ErrorKind::Unsupported, text));
+    }
+    let summary_at = bytes - SUMMARY_BYTES;
+    file.read(u64::from(summary_at), SUMMARY_BYTES as usize, &mut block).await?;
+    let summary = match Summary::decode(&block, generation) {
+        Some(summary) => summary,
+        None => walk_and_seal(disk, &file, generation, summary_at, report).await?,
+    };
+    if summary.frames == 0 {
+        return Ok(None);
+    }
+    Ok(Some(Segment { file: Rc::new(file), bytes, summary, sealed: true, index: None }))
+}
+
+async fn walk_and_seal<D: Disk>(
+    disk: &D,
+    file: &D::File,
+    generation: u32,
+    summary_at: u32,
+    report: &mut RecoveryReport,
+) -> io::Result<Summary> {
+    let walked = walk::walk(file, generation, summary_at).await?;
+    report.walked += 1;
+    report.frames += walked.frames.len() as u64;
+    for hole in &walked.holes {
+        report.corrupt_ranges += 1;
+        quarantine::keep(disk, file, generation, hole.from, hole.to).await?;
+    }
+    let mut summary = Summary::empty();
+    for frame in &walked.frames {
+        summary.add(&frame.batch, frame.position.offset(), frame.frame_bytes() as u32);
+    }
+    if summary.frames > 0 {
+        write_summary(disk, file, generation, summary_at, &summary).await?;
+    }
+    Ok(summary)
+}
+
+/// Seals a segment: everything in it becomes durable together with its summary.
+pub(crate) async fn write_summary<D: Disk>(
+    disk: &D,
+    file: &D::File,
+    generation: u32,
+    summary_at: u32,
+    summary: &Summary,
+) -> io::Result<()> {
+    // Two syncs: a summary must never be durable before the frames that it speaks of.
+    file.sync().await?;
+    let mut block = disk.buffer(SUMMARY_BYTES as usize);
+    summary.encode(block.bytes_mut(), generation);
+    file.write(u64::from(summary_at), block).await?;
+    file.sync().await
+}

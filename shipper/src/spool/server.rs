@@ -1,0 +1,253 @@
+//! The reader of the log: tells sinks of frames, makes their decisions durable, reads payloads for
+//! them, and lets go of segments that nobody needs.
+//!
+//! It runs in a task queue with few shares: whatever a sink wants, appends come first.
+
+use super::{
+    Shared,
+    cursors::{CursorFile, Cursors, SinkCursor},
+    port::{Command, Notice, ReadFault, ReadReply, SpoolPort},
+    quarantine, segment,
+    walk::{self, Hole},
+};
+use crate::{
+    alarms::Alarm,
+    disk::{Disk, DiskFile, Timer},
+};
+use brink_proto::frame::FrameHeader;
+use std::{io, rc::Rc};
+
+/// BOUND: empty segments kept to be written again.
+const FREE_SEGMENTS_MAX: usize = 4;
+
+pub(crate) struct Server<D: Disk, T: Timer> {
+    shared: Rc<Shared<D, T>>,
+    cursor_file: CursorFile<D>,
+    ports: Vec<SpoolPort>,
+    names: Vec<String>,
+}
+
+impl<D: Disk, T: Timer> Server<D, T> {
+    pub(crate) fn new(
+        shared: Rc<Shared<D, T>>,
+        cursor_file: CursorFile<D>,
+        ports: Vec<SpoolPort>,
+    ) -> Server<D, T> {
+        let names = ports.iter().map(|p| p.name.clone()).collect();
+        Server { shared, cursor_file, ports, names }
+    }
+
+    /// Runs until the committer is done and every sink is gone.
+    pub(crate) async fn run(mut self) {
+        loop {
+            self.shared.work.wait().await;
+            let mut ports = std::mem::take(&mut self.ports);
+            for port in &mut ports {
+                self.serve_commands(port).await;
+                self.feed(port).await;
+                self.serve_reads(port).await;
+            }
+            self.ports = ports;
+            self.release_segments().await;
+            self.publish_figures();
+            let finished = self.ports.iter().all(SpoolPort::is_finished);
+            if self.shared.is_committer_done() && finished {
+                self.shared.server_is_done();
+                return;
+            }
+        }
+    }
+
+    async fn serve_commands(&mut self, port: &mut SpoolPort) {
+        while !port.replies.is_full() {
+            let Ok(command) = port.commands.pop() else { return };
+            let durable = self.decide(&port.name, &command).await;
+            if let Err(error) = &durable {
+                let full = error.kind() == io::ErrorKind::QuotaExceeded;
+                let alarm = if full { Alarm::CursorsFull } else { Alarm::SpoolDisk };
+                self.shared.alarms.raise(alarm);
+                tracing::error!(sink = port.name, %error, "a cursor could not be made durable");
+            }
+            // The ring was found not full, and this is its only producer.
+            let _ = port.replies.push(durable.is_ok());
+        }
+    }
+
+    /// Makes one decision durable. In memory it holds only once it is on disk.
+    async fn decide(&mut self, sink: &str, command: &Command) -> io::Result<()> {
+        let mut next: Cursors = self.shared.cursors.borrow().clone();
+        let cursor = next.sinks.entry(sink.to_owned()).or_default();
+        match command {
+            Command::Seal(seal) => cursor.seals.push(seal.clone()),
+            Command::Keep { frame } => {
+                self.keep(frame).await;
+                return Ok(());
+            }
+            Command::Unseal { key } => cursor.seals.retain(|s| s.key != *key),
+            Command::Advance { stream, end, key } => {
+                let mark = cursor.delivered.entry(*stream).or_insert(*end);
+                *mark = (*mark).max(*end);
+                cursor.seals.retain(|s| Some(&s.key) != key.as_ref());
+            }
+        }
+        self.forget_streams_that_are_gone(cursor);
+        self.cursor_file.write(&next).await?;
+        self.shared.cursors.replace(next);
+        Ok(())
+    }
+
+    /// Streams of earlier starts need no cursor once nothing of them is in the log.
+    fn forget_streams_that_are_gone(&self, cursor: &mut SinkCursor) {
+        let log = self.shared.log.borrow();
+        let current = self.shared.config.incarnation;
+        cursor.delivered.retain(|s, _| s.incarnation == current || log.holds(s));
+    }
+
+    /// Tells a sink as much as it has room for.
+    async fn feed(&mut self, port: &mut SpoolPort) {
+        while !port.notices.is_full() {
+            let notice = match self.next_notice(port).await {
+                Ok(Some(notice)) => notice,
+                Ok(None) => return,
+                Err(error) => {
+                    tracing::error!(%error, "the log cannot be read, trying again");
+                    self.shared.alarms.raise(Alarm::SpoolDisk);
+                    return;
+                }
+            };
+            // The ring was found not full, and this is its only producer.
+            let _ = port.notices.push(notice);
+        }
+    }
+
+    async fn next_notice(&mut self, port: &mut SpoolPort) -> io::Result<Option<Notice>> {
+        loop {
+            let (generation, at) = port.next;
+            let Some(found) = self.shared.log.borrow().segment_from(generation) else {
+                return Ok(None);
+            };
+            if found != generation {
+                port.next = (found, 0);
+                continue;
+            }
+            self.ensure_index(generation).await?;
+            let log = self.shared.log.borrow();
+            let index = log.segment(generation).and_then(|s| s.index.as_ref());
+            if let Some(notice) = index.and_then(|i| i.get(at)) {
+                port.next.1 += 1;
+                return Ok(Some(*notice));
+            }
+            let is_open = log.open_segment().is_some_and(|(g, ..)| g == generation);
+            drop(log);
+            if is_open {
+                return Ok(None);
+            }
+            port.next = (generation + 1, 0);
+            let passed = self.ports.iter().all(|p| p.next.0 > generation);
+            if passed {
+                self.shared.log.borrow_mut().drop_index(generation);
+            }
+        }
+    }
+
+    /// Reads a segment's headers again, if its index was dropped or never made.
+    async fn ensure_index(&self, generation: u32) -> io::Result<()> {
+        let (file, end) = match self.shared.log.borrow().segment(generation) {
+            Some(segment) if segment.index.is_none() => {
+                (Rc::clone(&segment.file), segment.summary.end)
+            }
+            _ => return Ok(()),
+        };
+        let mut walked = walk::headers(&*file, generation, end).await?;
+        if walked.end < end {
+            walked.holes.push(Hole { from: walked.end, to: end });
+        }
+        for hole in &walked.holes {
+            self.quarantine(&file, generation, *hole).await;
+        }
+        self.shared.log.borrow_mut().set_index(generation, &walked.frames);
+        Ok(())
+    }
+
+    async fn keep(&self, frame: &FrameHeader) {
+        let (generation, from) = (frame.position.generation(), frame.position.offset());
+        let file = self.shared.log.borrow().segment(generation).map(|s| Rc::clone(&s.file));
+        if let Some(file) = file {
+            let hole = Hole { from, to: from + frame.frame_bytes() as u32 };
+            self.quarantine(&file, generation, hole).await;
+        }
+    }
+
+    async fn quarantine(&self, file: &D::File, generation: u32, hole: Hole) {
+        self.shared.alarms.raise(Alarm::CorruptFrame);
+        self.shared.counters.corrupt_ranges.add(1);
+        let kept = quarantine::keep(&self.shared.disk, file, generation, hole.from, hole.to).await;
+        if let Err(error) = kept {
+            tracing::error!(%error, "the corrupt range could not be copied");
+        }
+    }
+
+    async fn serve_reads(&mut self, port: &mut SpoolPort) {
+        while !port.read_replies.is_full() {
+            let Ok(request) = port.reads.pop() else { return };
+            let (frame, mut bytes) = (request.frame, request.bytes);
+            let result = self.read(&frame, &mut bytes).await;
+            // The ring was found not full, and this is its only producer.
+            let _ = port.read_replies.push(ReadReply { frame, bytes, result });
+        }
+    }
+
+    async fn read(&self, frame: &FrameHeader, bytes: &mut Vec<u8>) -> Result<(), ReadFault> {
+        let generation = frame.position.generation();
+        let offset = frame.position.offset();
+        let file = self.shared.log.borrow().segment(generation).map(|s| Rc::clone(&s.file));
+        let file = file.ok_or(ReadFault::Gone)?;
+        let read = file.read(u64::from(offset), frame.frame_bytes(), bytes).await;
+        if let Err(error) = read {
+            tracing::error!(%error, position = %frame.position, "a frame cannot be read");
+            self.shared.alarms.raise(Alarm::SpoolDisk);
+            return Err(ReadFault::Disk);
+        }
+        if walk::has_sound_payload(frame, bytes) {
+            return Ok(());
+        }
+        self.keep(frame).await;
+        Err(ReadFault::Corrupt)
+    }
+
+    /// Recycles the segments that every sink is done with. Its cursors are durable by now.
+    async fn release_segments(&self) {
+        let released = {
+            let cursors = self.shared.cursors.borrow();
+            let told = self.ports.iter().map(|p| p.next.0).min().unwrap_or(0);
+            self.shared.log.borrow_mut().release(&cursors, &self.names, told)
+        };
+        for segment in released {
+            let name = segment::file_name(segment.generation);
+            let free = self.shared.log.borrow().free.len();
+            let recycle = segment.sealed
+                && segment.bytes == self.shared.config.segment_bytes
+                && free < FREE_SEGMENTS_MAX;
+            let done = if recycle {
+                let to = segment::free_name(segment.generation);
+                let renamed = self.shared.disk.rename(&name, &to).await;
+                if renamed.is_ok() {
+                    self.shared.log.borrow_mut().free.push(segment.generation);
+                }
+                renamed
+            } else {
+                self.shared.disk.remove(&name).await
+            };
+            if let Err(error) = done {
+                tracing::warn!(name, %error, "a segment that is done with remains until the next start");
+            }
+        }
+    }
+
+    fn publish_figures(&self) {
+        let log = self.shared.log.borrow();
+        self.shared.counters.live_bytes.set(log.live_bytes());
+        self.shared.counters.segments.set(log.segment_count() as u64);
+        self.shared.counters.file_bytes.set(log.file_bytes());
+    }
+}

@@ -1,0 +1,121 @@
+//! The spool thread: a glommio executor with a queue for appends and one, with few shares, for reads.
+
+use super::{Connections, RecoveryReport, Spool, SpoolConfig, SpoolError, cursors::SinkCursor};
+use crate::disk::dma::{DmaDisk, DmaTimer};
+use glommio::{
+    ExecutorJoinHandle, GlommioError, Latency, LocalExecutorBuilder, Placement, Shares, executor,
+    spawn_local_into,
+};
+use std::{
+    path::PathBuf,
+    sync::mpsc::{SyncSender, sync_channel},
+    time::Duration,
+};
+
+/// Where and how the thread runs.
+#[derive(Debug, Clone)]
+pub struct SpoolThread {
+    /// The spool's folder.
+    pub path: PathBuf,
+    /// The core it is pinned to.
+    pub cpu: usize,
+}
+
+/// What a start found, as the rest of the appliance needs it.
+#[derive(Debug)]
+pub struct SpoolStart {
+    /// What was found on disk.
+    pub report: RecoveryReport,
+    /// Per sink, in the order of the ports: what is behind it, and how many events are not.
+    pub sinks: Vec<(SinkCursor, u64)>,
+}
+
+/// A running spool thread.
+pub struct SpoolHandle {
+    /// What its start found.
+    pub start: SpoolStart,
+    thread: ExecutorJoinHandle<()>,
+}
+
+/// glommio's memory for reads and writes: a group of writes, and the reads of a sink.
+const IO_MEMORY_BYTES: usize = 2 << 20;
+
+/// Shares of the queues: appends against reads.
+const APPEND_SHARES: usize = 1000;
+const SERVE_SHARES: usize = 100;
+
+/// Starts the thread and waits until the log is recovered.
+///
+/// # Errors
+/// [`SpoolError`] when the thread cannot be started or the log cannot be read.
+pub fn spawn(
+    at: &SpoolThread,
+    config: SpoolConfig,
+    with: Connections,
+) -> Result<SpoolHandle, SpoolError> {
+    let (told, started) = sync_channel(1);
+    let path = at.path.clone();
+    let thread = LocalExecutorBuilder::new(Placement::Fixed(at.cpu))
+        .name("spool")
+        .io_memory(IO_MEMORY_BYTES)
+        .ring_depth(64)
+        .preempt_timer(Duration::from_millis(2))
+        .spawn(move || run(path, config, with, told))
+        .map_err(|e: GlommioError<()>| SpoolError::Thread { text: e.to_string() })?;
+    let failed = |doing, source| SpoolError::Folder { path: at.path.clone(), doing, source };
+    match started.recv() {
+        Ok(Ok(start)) => Ok(SpoolHandle { start, thread }),
+        Ok(Err(source)) => Err(failed("recover", source)),
+        Err(_) => Err(SpoolError::Thread { text: "it ended before it had started".to_owned() }),
+    }
+}
+
+impl SpoolHandle {
+    /// Waits for the thread to end: every shard is gone, everything is durable, every sink has ended.
+    ///
+    /// # Errors
+    /// [`SpoolError::Thread`] when it panicked.
+    pub fn join(self) -> Result<(), SpoolError> {
+        self.thread.join().map_err(|e| SpoolError::Thread { text: e.to_string() })
+    }
+}
+
+async fn run(
+    path: PathBuf,
+    config: SpoolConfig,
+    with: Connections,
+    told: SyncSender<std::io::Result<SpoolStart>>,
+) {
+    // glommio numbers its threads; ours are known by name.
+    let _ = rustix::thread::set_name(c"spool");
+    let sinks: Vec<String> = with.ports.iter().map(|p| p.name.clone()).collect();
+    let opened = match DmaDisk::open(&path).await {
+        Ok(disk) => Spool::open(disk, DmaTimer::start(), config, with).await,
+        Err(error) => Err(error),
+    };
+    let spool = match opened {
+        Ok(spool) => spool,
+        Err(error) => {
+            let _ = told.send(Err(error));
+            return;
+        }
+    };
+    let start = SpoolStart {
+        report: spool.report().clone(),
+        sinks: sinks.iter().map(|sink| spool.sink_start(sink)).collect(),
+    };
+    let _ = told.send(Ok(start));
+    let queue =
+        |shares, latency, name| executor().create_task_queue(Shares::Static(shares), latency, name);
+    let appends = queue(APPEND_SHARES, Latency::Matters(Duration::from_millis(2)), "append");
+    let reads = queue(SERVE_SHARES, Latency::NotImportant, "serve");
+    let (append, serve) = spool.into_tasks();
+    let tasks = (spawn_local_into(append, appends), spawn_local_into(serve, reads));
+    match tasks {
+        (Ok(append), Ok(serve)) => {
+            append.await;
+            serve.await;
+        }
+        _ => tracing::error!("the spool's task queues are gone"),
+    }
+}
