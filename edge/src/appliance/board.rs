@@ -1,0 +1,84 @@
+//! What everybody may look at: counters, alarms, settings. Nobody locks it.
+
+use crate::{
+    config::EdgeConfig,
+    ring::uring::rungs::Rungs,
+    shard::{
+        control::Control,
+        counters::ShardCounters,
+        latency::{LatencyReader, Times, times},
+    },
+};
+use brink_proto::ids::Incarnation;
+use brink_shipper::{
+    alarms::Alarms,
+    objects::sink::SinkCounters,
+    spool::{RecoveryReport, SpoolCounters},
+};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+    time::Instant,
+};
+
+/// What can be seen of a running appliance.
+pub struct Board {
+    /// What it is to be.
+    pub config: EdgeConfig,
+    /// Which start this is.
+    pub incarnation: Incarnation,
+    /// When it started.
+    pub started: Instant,
+    /// Where each listener listens, by name.
+    pub listening: Vec<(String, SocketAddr)>,
+    /// Where operators ask.
+    pub admin: SocketAddr,
+    /// What shards are told.
+    pub control: Arc<Control>,
+    /// What each shard counts.
+    pub shards: Vec<Arc<ShardCounters>>,
+    /// What the spool counts.
+    pub spool: Arc<SpoolCounters>,
+    /// The sink's name.
+    pub sink_name: &'static str,
+    /// What the sink counts.
+    pub sink: Arc<SinkCounters>,
+    /// What an operator must look at.
+    pub alarms: Arc<Alarms>,
+    /// What the start found in the spool.
+    pub recovery: RecoveryReport,
+    /// Rungs that the shards stand on.
+    pub rungs: OnceLock<Rungs>,
+    /// Service times. Only the delivery thread uses it, so it is never contended.
+    pub latency: Mutex<Latency>,
+}
+
+/// Service times since the start.
+pub struct Latency {
+    readers: Vec<LatencyReader>,
+    /// By listener, over all shards.
+    pub sums: Times,
+}
+
+impl Latency {
+    /// Nothing yet, from these shards.
+    #[must_use]
+    pub fn new(readers: Vec<LatencyReader>, listeners: usize) -> Latency {
+        Latency { readers, sums: times(listeners) }
+    }
+}
+
+impl Board {
+    /// Takes the times that shards have handed over.
+    pub fn gather_latency(&self) {
+        let mut latency = self.latency.lock().unwrap_or_else(PoisonError::into_inner);
+        let Latency { readers, sums } = &mut *latency;
+        readers.iter_mut().for_each(|reader| reader.add_to(sums));
+    }
+
+    /// Whether `/ready` says yes.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.control.is_ready()
+    }
+}

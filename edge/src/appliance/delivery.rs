@@ -1,0 +1,116 @@
+//! The delivery thread: one tokio runtime for the sink, the operators' listener, and the small things
+//! that somebody has to do once a second.
+
+use super::{Board, Event, StartError, events::Events};
+use crate::admin;
+use brink_shipper::{
+    objects::sink::{ObjectSink, Phase},
+    threads::{Weight, settle},
+};
+use std::{
+    net::TcpListener,
+    sync::Arc,
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+use tokio::{
+    net::TcpListener as AsyncListener,
+    runtime::Builder,
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+    task::LocalSet,
+};
+
+/// What the delivery thread is started with.
+pub(super) struct DeliveryPlan {
+    pub(super) cpus: Vec<usize>,
+    pub(super) sink: ObjectSink,
+    pub(super) admin: TcpListener,
+    pub(super) board: Arc<Board>,
+    pub(super) events: Events,
+    /// Whether SIGTERM and SIGINT stop the appliance.
+    pub(super) signals: bool,
+}
+
+/// A running delivery thread.
+pub(super) struct Delivery {
+    /// What the sink is asked to do.
+    pub(super) phase: watch::Sender<Phase>,
+    /// True once the operators' listener may close, which is last.
+    pub(super) closing: watch::Sender<bool>,
+    pub(super) thread: JoinHandle<()>,
+}
+
+/// Starts the thread.
+pub(super) fn spawn(
+    plan: DeliveryPlan,
+    phase: watch::Sender<Phase>,
+) -> Result<Delivery, StartError> {
+    let name = "delivery".to_owned();
+    let failed = |source| StartError::Thread { name: "delivery".to_owned(), source };
+    let (closing, closes) = watch::channel(false);
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(BLOCKING_THREADS_MAX)
+        .thread_name("delivery-io")
+        .build()
+        .map_err(failed)?;
+    let thread = thread::Builder::new().name(name.clone()).spawn(move || {
+        let _guard = plan.events.clone().guard(name);
+        settle(&plan.cpus, Weight::Low);
+        let tasks = LocalSet::new();
+        tasks.block_on(&runtime, run(plan, closes));
+    });
+    Ok(Delivery { phase, closing, thread: thread.map_err(failed)? })
+}
+
+/// Files are written on threads of tokio's; they hardly overlap.
+const BLOCKING_THREADS_MAX: usize = 2;
+
+async fn run(plan: DeliveryPlan, mut closes: watch::Receiver<bool>) {
+    let DeliveryPlan { sink, admin, board, events, signals, .. } = plan;
+    let housekeeping = tokio::task::spawn_local(keep_house(Arc::clone(&board)));
+    let watching = tokio::task::spawn_local(watch_signals(events, signals));
+    let serving = match AsyncListener::from_std(admin) {
+        Ok(listener) => Some(tokio::task::spawn_local(admin::serve(listener, board))),
+        Err(error) => {
+            tracing::error!(%error, "the operators' listener does not work");
+            None
+        }
+    };
+    sink.run().await;
+    // What was delivered can still be looked at until the rest has ended too.
+    let _ = closes.wait_for(|closing| *closing).await;
+    housekeeping.abort();
+    watching.abort();
+    serving.inspect(|serving| serving.abort());
+}
+
+async fn keep_house(board: Arc<Board>) {
+    let mut second = tokio::time::interval(Duration::from_secs(1));
+    loop {
+        second.tick().await;
+        board.gather_latency();
+    }
+}
+
+/// The first signal stops the appliance in order. Those who cannot wait send SIGKILL: what was accepted
+/// is delivered by the next start.
+async fn watch_signals(events: Events, wanted: bool) {
+    if !wanted {
+        return;
+    }
+    let (Ok(mut terminate), Ok(mut interrupt)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        tracing::error!("signals cannot be watched");
+        return;
+    };
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        events.send(Event::StopWanted);
+    }
+}

@@ -1,0 +1,128 @@
+//! Sockets that shards accept on, one per shard and listener, and a lock on each address.
+//!
+//! Shards share an address through SO_REUSEPORT, and so could a second instance that was started by
+//! accident: the kernel would give it half of the connections in silence. So an address is looked at
+//! without SO_REUSEPORT first, and an abstract socket of its name is held while the appliance lives; the
+//! kernel takes it away with the process, however that ends.
+
+use super::StartError;
+use crate::config::ListenerConfig;
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use std::{
+    io,
+    net::SocketAddr,
+    os::{
+        fd::OwnedFd,
+        linux::net::SocketAddrExt,
+        unix::net::{SocketAddr as UnixAddress, UnixDatagram},
+    },
+};
+
+/// BOUND: connections that wait to be accepted, per shard. The kernel's own bound is
+/// `net.core.somaxconn`.
+const BACKLOG: i32 = 4096;
+
+/// A listener's sockets, and where it listens.
+pub(super) struct Bound {
+    /// With the port that the kernel chose, if it was to choose.
+    pub(super) address: SocketAddr,
+    /// One per shard.
+    pub(super) sockets: Vec<OwnedFd>,
+    /// Held while the appliance lives.
+    pub(super) lock: UnixDatagram,
+}
+
+/// Binds a listener for so many shards.
+pub(super) fn bind(config: &ListenerConfig, shards: usize) -> Result<Bound, StartError> {
+    let failed = |source: io::Error| match source.kind() {
+        io::ErrorKind::AddrInUse => {
+            StartError::AddressInUse { name: config.name.clone(), address: config.address }
+        }
+        _ => StartError::Listen { name: config.name.clone(), address: config.address, source },
+    };
+    // Somebody else's listener shows here, whether it shares its address or not.
+    let probe = socket(config.address, Sharing::Alone).map_err(failed)?;
+    let address = local(&probe).map_err(failed)?;
+    let lock = lock(address).map_err(failed)?;
+    drop(probe);
+    let shared = |_| socket(address, Sharing::WithShards);
+    let sockets = (0..shards).map(shared).collect::<io::Result<Vec<_>>>().map_err(failed)?;
+    for socket in &sockets {
+        socket.listen(BACKLOG).map_err(failed)?;
+    }
+    Ok(Bound { address, sockets: sockets.into_iter().map(OwnedFd::from).collect(), lock })
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sharing {
+    Alone,
+    WithShards,
+}
+
+fn socket(address: SocketAddr, sharing: Sharing) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        // Dual-stack, whatever net.ipv6.bindv6only says.
+        socket.set_only_v6(false)?;
+    }
+    socket.set_reuse_address(true)?;
+    if sharing == Sharing::WithShards {
+        socket.set_reuse_port(true)?;
+    }
+    // Accepted sockets inherit this; they are never descriptors of ours that it could be set on.
+    socket.set_tcp_nodelay(true)?;
+    socket.bind(&SockAddr::from(address))?;
+    Ok(socket)
+}
+
+fn local(socket: &Socket) -> io::Result<SocketAddr> {
+    let address = socket.local_addr()?;
+    address.as_socket().ok_or_else(|| io::Error::other("the socket has no address"))
+}
+
+fn lock(address: SocketAddr) -> io::Result<UnixDatagram> {
+    let name = UnixAddress::from_abstract_name(format!("brink/listen/{address}"))?;
+    UnixDatagram::bind_addr(&name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        config::{Deadlines, cidr::Cidrs},
+        roles::Ack,
+    };
+    use std::{collections::BTreeMap, time::Duration};
+
+    fn config(address: &str) -> ListenerConfig {
+        let second = Duration::from_secs(1);
+        ListenerConfig {
+            name: "a".into(),
+            role: "pixel".into(),
+            address: address.parse().unwrap(),
+            exchange: None,
+            datacenter: None,
+            allow: Cidrs::Any,
+            trusted_proxies: Cidrs::List(Vec::new()),
+            connections_max: 1,
+            body_bytes_max: 1,
+            deadlines: Deadlines { head: second, body: second, idle: second, write: second },
+            acks: BTreeMap::from([("/i.gif".to_owned(), Ack::Received)]),
+            cookie: String::new(),
+            auction_parameter: String::new(),
+        }
+    }
+
+    #[test]
+    fn shards_share_an_address_and_a_second_instance_does_not() {
+        let first = bind(&config("127.0.0.1:0"), 3).unwrap();
+        assert_eq!(first.sockets.len(), 3);
+        let again = bind(&config(&first.address.to_string()), 1);
+        assert!(matches!(again, Err(StartError::AddressInUse { .. })));
+        let wildcard = bind(&config(&format!("0.0.0.0:{}", first.address.port())), 1);
+        assert!(matches!(wildcard, Err(StartError::AddressInUse { .. })));
+        let address = first.address.to_string();
+        drop(first);
+        bind(&config(&address), 1).unwrap();
+    }
+}

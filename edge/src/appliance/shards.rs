@@ -1,0 +1,148 @@
+//! Shard threads: each is pinned first, then makes its ring, for a ring belongs to the thread that
+//! made it.
+
+use super::{StartError, events::Events};
+use crate::{
+    clock::QuantaClock,
+    config::{EdgeConfig, ListenerConfig},
+    conn::assembly::AssemblyCounts,
+    ring::{
+        blocks::OutBlocks,
+        receive::ReceiveBuffers,
+        uring::{RingConfig, RingMemory, RingSetupError, rungs::Rungs},
+    },
+    roles::{MakeService, Roles},
+    shard::{
+        Idle, ListenerParts, Shard, ShardParts,
+        control::{Control, Waker},
+        counters::ShardCounters,
+        latency::LatencyWriter,
+    },
+    tap::{Speaker, Tap},
+};
+use brink_proto::schema::Schema;
+use brink_shipper::{
+    intake::ShardEnd,
+    threads::{Weight, settle},
+};
+use brink_tuning::profile::Spin;
+use rustix::io::Errno;
+use std::{
+    os::fd::OwnedFd,
+    sync::{
+        Arc,
+        mpsc::{SyncSender, sync_channel},
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+/// What one shard is started with.
+pub(super) struct ShardPlan {
+    pub(super) speaker: Speaker,
+    pub(super) core: usize,
+    /// One socket per listener.
+    pub(super) sockets: Vec<OwnedFd>,
+    pub(super) topics: Vec<&'static Schema>,
+    pub(super) spool: ShardEnd,
+    pub(super) waker: Waker,
+    pub(super) control: Arc<Control>,
+    pub(super) counters: Arc<ShardCounters>,
+    pub(super) latency: LatencyWriter,
+    pub(super) clock: QuantaClock,
+}
+
+/// Starts a shard and waits until it serves; the rungs that its ring stands on.
+pub(super) fn spawn(
+    plan: ShardPlan,
+    config: &EdgeConfig,
+    roles: &Roles,
+    events: Events,
+) -> Result<(JoinHandle<()>, Rungs), StartError> {
+    let name = format!("shard-{}", plan.speaker.shard.0);
+    let (told, started) = sync_channel(1);
+    let hosted = |listener: &ListenerConfig| {
+        let host = roles.by_name(&listener.role)?;
+        Some((listener.clone(), host.host(listener, &plan.topics)))
+    };
+    let services: Vec<_> = config.listeners.iter().filter_map(hosted).collect();
+    let config = config.clone();
+    let this = name.clone();
+    let thread = thread::Builder::new().name(name.clone()).spawn(move || {
+        let _guard = events.guard(this);
+        settle(&[plan.core], Weight::Normal);
+        if let Err(error) = serve(plan, &config, services, &told) {
+            let _ = told.send(Err(error));
+        }
+    });
+    let thread = thread.map_err(|source| StartError::Thread { name: name.clone(), source })?;
+    match started.recv() {
+        Ok(Ok(rungs)) => Ok((thread, rungs)),
+        Ok(Err(error)) => Err(StartError::Ring(error)),
+        Err(_) => Err(StartError::ThreadEnded { name }),
+    }
+}
+
+/// Makes the ring and serves until told to end.
+fn serve(
+    plan: ShardPlan,
+    config: &EdgeConfig,
+    services: Vec<(ListenerConfig, MakeService)>,
+    told: &SyncSender<Result<Rungs, RingSetupError>>,
+) -> Result<(), RingSetupError> {
+    let out_of_memory = |_: Errno| RingSetupError::Memory;
+    let shard = &config.profile.shard;
+    let connections: u32 = config.listeners.iter().map(|l| l.connections_max).sum();
+    let ring_config =
+        RingConfig { entries: shard.ring_entries, connections, allowed: config.rungs };
+    let mut memory = RingMemory::new(ring_config)?;
+    let buffers = ReceiveBuffers::map(shard.receive_buffers).map_err(out_of_memory)?;
+    let blocks = OutBlocks::map(2 * connections + SPARE_BLOCKS).map_err(out_of_memory)?;
+    let ring = memory.open(&plan.sockets, plan.waker.descriptor(), &buffers, &blocks)?;
+    let rungs = ring.rungs();
+    let listeners = services.into_iter();
+    let tap =
+        Tap::new(plan.speaker, &plan.topics, plan.spool, shard.batch_buffers, &plan.counters.tap);
+    let mut shard = Shard::new(ShardParts {
+        ring,
+        clock: plan.clock,
+        buffers,
+        blocks,
+        slots: plan.sockets.len() + 1 + connections as usize,
+        assembly: assembly(config),
+        listeners: listeners
+            .map(|(config, make)| ListenerParts { config, service: make() })
+            .collect(),
+        topics: plan.topics.len(),
+        tap,
+        idle: idle(config),
+        control: plan.control,
+        counters: plan.counters,
+        latency: plan.latency,
+    });
+    let _ = told.send(Ok(rungs));
+    if let Err(broken) = shard.run() {
+        tracing::error!(error = %broken.0, "the ring is broken, the shard ends");
+    }
+    Ok(())
+}
+
+/// Beside two for each connection: one whose client does not read, and one that is being written.
+const SPARE_BLOCKS: u32 = 256;
+
+fn assembly(config: &EdgeConfig) -> AssemblyCounts {
+    let shard = &config.profile.shard;
+    AssemblyCounts {
+        small: shard.assembly_small,
+        medium: shard.assembly_medium,
+        large: shard.assembly_large,
+    }
+}
+
+fn idle(config: &EdgeConfig) -> Idle {
+    match config.cores.spin {
+        Spin::Off => Idle::Park,
+        Spin::Balanced => Idle::SpinFor(Duration::from_micros(config.cores.spin_us)),
+        Spin::Dedicated => Idle::Spin,
+    }
+}

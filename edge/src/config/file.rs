@@ -1,0 +1,258 @@
+//! The configuration as a person writes it. Each field is one key; its comment is its reference, and
+//! docs/configuration.md is held against it.
+
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, path::PathBuf};
+
+/// A configuration file.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct EdgeFile {
+    /// Who this is.
+    pub edge: EdgeSection,
+    /// What it listens on.
+    pub listener: Vec<ListenerSection>,
+    /// Where operators ask.
+    pub admin: AdminSection,
+    /// The log on local disk.
+    pub spool: SpoolSection,
+    /// The object store.
+    pub objects: ObjectsSection,
+    /// Threads.
+    #[serde(default)]
+    pub threads: ThreadsSection,
+    /// io_uring.
+    #[serde(default)]
+    pub ring: RingSection,
+    /// How a stop goes.
+    #[serde(default)]
+    pub drain: DrainSection,
+    /// What is logged.
+    #[serde(default)]
+    pub log: LogSection,
+}
+
+/// `[edge]`
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct EdgeSection {
+    /// The appliance's name, unique in the fleet: [a-z0-9_]{1,32}.
+    pub name: String,
+    /// A droplet profile (`tune list`), or "auto": the largest one that this machine carries.
+    #[serde(default = "auto")]
+    pub profile: String,
+}
+
+/// `[[listener]]`
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ListenerSection {
+    /// Its name, in events and metrics.
+    pub name: String,
+    /// What it answers.
+    pub role: String,
+    /// Address and port. "[::]:8083" takes IPv4 as well.
+    pub address: String,
+    /// Label of the exchange that calls here.
+    pub exchange: Option<String>,
+    /// Label of the datacenter that it calls from.
+    pub datacenter: Option<String>,
+    /// Who may connect: a list of ranges, or "any". Others are closed at once and counted.
+    pub allow: Ranges,
+    /// Proxies whose X-Forwarded-For is believed; nobody's, if there are none.
+    #[serde(default)]
+    pub trusted_proxies: Vec<String>,
+    /// Connections of each shard; more wait in the backlog. From the profile, if not said.
+    pub connections_max: Option<u32>,
+    /// Largest body.
+    #[serde(default = "one_mib")]
+    pub body_bytes_max: u64,
+    /// For a head, from its first byte.
+    #[serde(default = "ms::<5_000>")]
+    pub head_timeout_ms: u64,
+    /// For a body, from the end of its head.
+    #[serde(default = "ms::<10_000>")]
+    pub body_timeout_ms: u64,
+    /// Between requests.
+    #[serde(default = "ms::<60_000>")]
+    pub idle_timeout_ms: u64,
+    /// To take an answer.
+    #[serde(default = "ms::<10_000>")]
+    pub write_timeout_ms: u64,
+    /// By route: "received" answers at once, "durable" when the event is on disk.
+    #[serde(default)]
+    pub ack: BTreeMap<String, AckWord>,
+    /// Name of the id cookie.
+    #[serde(default = "uid")]
+    pub cookie: String,
+    /// Name of the query parameter with the auction id.
+    #[serde(default = "auction_id")]
+    pub auction_parameter: String,
+}
+
+/// Ranges of addresses, or everybody.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(untagged)]
+pub enum Ranges {
+    /// "any"
+    Word(String),
+    /// ["10.0.0.0/8", …]
+    List(Vec<String>),
+}
+
+/// When an answer may leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AckWord {
+    /// At once.
+    Received,
+    /// When the event is on disk.
+    Durable,
+}
+
+/// `[admin]`
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct AdminSection {
+    /// Address and port of /metrics, /status, /health and /ready. Not for the internet.
+    pub address: String,
+}
+
+/// `[spool]`
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct SpoolSection {
+    /// Folder, relative to the working directory. On a disk with direct I/O, and not a temporary one.
+    pub path: PathBuf,
+    /// Size of a segment; a multiple of 4096. From the profile, if not said.
+    pub segment_bytes: Option<u64>,
+    /// Disk that it may take. From the profile, if not said.
+    pub quota_bytes: Option<u64>,
+    /// Longest time to a commit that nobody waits for.
+    #[serde(default = "ms::<50>")]
+    pub commit_interval_ms: u64,
+}
+
+/// `[objects]`
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ObjectsSection {
+    /// "file:FOLDER", or "s3://BUCKET/PREFIX" with credentials in AWS_ACCESS_KEY_ID and
+    /// AWS_SECRET_ACCESS_KEY.
+    pub url: String,
+    /// For s3: the store's address, such as "https://nyc3.digitaloceanspaces.com".
+    pub endpoint: Option<String>,
+    /// For s3: the region to sign for.
+    #[serde(default = "us_east_1")]
+    pub region: String,
+    /// Largest object, about. From the profile, if not said.
+    pub bytes_max: Option<u64>,
+    /// Most rows of an object.
+    #[serde(default = "rows")]
+    pub rows_max: u64,
+    /// Longest time that events wait for their object to fill.
+    #[serde(default = "ms::<300_000>")]
+    pub age_max_ms: u64,
+}
+
+/// `[threads]`
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ThreadsSection {
+    /// "off", "balanced" or "dedicated": what a shard does when there is nothing to do. From the
+    /// profile, if not said.
+    pub spin: Option<SpinWord>,
+}
+
+/// What a shard does when there is nothing to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SpinWord {
+    /// Parks at once.
+    Off,
+    /// Spins a little, then parks.
+    Balanced,
+    /// Never parks.
+    Dedicated,
+}
+
+/// `[ring]`
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct RingSection {
+    /// Rungs of io_uring to do without (`edge doctor` names them).
+    #[serde(default)]
+    pub without: Vec<String>,
+}
+
+/// `[drain]`
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct DrainSection {
+    /// How long requests are still served while /ready says no.
+    #[serde(default = "ms::<1_000>")]
+    pub grace_ms: u64,
+    /// How long delivery may take after that; what is left then waits in the spool.
+    #[serde(default = "ms::<20_000>")]
+    pub deliver_ms: u64,
+}
+
+/// `[log]`
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct LogSection {
+    /// "error", "warn", "info", "debug", "trace", or `module=level` pairs.
+    #[serde(default = "info")]
+    pub level: String,
+    /// "text" or "json".
+    #[serde(default = "text")]
+    pub format: String,
+}
+
+impl Default for DrainSection {
+    fn default() -> Self {
+        DrainSection { grace_ms: ms::<1_000>(), deliver_ms: ms::<20_000>() }
+    }
+}
+
+impl Default for LogSection {
+    fn default() -> Self {
+        LogSection { level: info(), format: text() }
+    }
+}
+
+fn ms<const N: u64>() -> u64 {
+    N
+}
+
+fn one_mib() -> u64 {
+    1 << 20
+}
+
+fn rows() -> u64 {
+    4_000_000
+}
+
+fn auto() -> String {
+    "auto".to_owned()
+}
+
+fn uid() -> String {
+    "uid".to_owned()
+}
+
+fn auction_id() -> String {
+    "auction_id".to_owned()
+}
+
+fn us_east_1() -> String {
+    "us-east-1".to_owned()
+}
+
+fn info() -> String {
+    "info".to_owned()
+}
+
+fn text() -> String {
+    "text".to_owned()
+}

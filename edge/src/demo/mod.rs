@@ -1,0 +1,242 @@
+//! `edge demo`: the whole appliance on 127.0.0.1, driven and then checked, in one command.
+//!
+//! ```text
+//!  start ─▶ 64 connections, 5,000 requests/s, ten seconds ─▶ table ─▶ stop ─▶ ledger ─▶ objects read back
+//! ```
+//!
+//! Each request carries a nonce. The demo succeeds if the nonces in the objects are those that were
+//! answered, the sequences have no gap, and the ledger adds up.
+
+mod check;
+mod script;
+
+use crate::{
+    appliance::{Appliance, Board, StartOptions, ledger::Ledger},
+    config::{EdgeConfig, resolve_text},
+    exit::{self, Exit, Exits},
+    logging,
+    roles::Roles,
+};
+use brink_bench::drive::{Drive, Report, drive};
+use brink_shipper::objects::store::StoreConfig;
+use brink_tuning::host::Host;
+use check::Checked;
+use script::Nonces;
+use std::{
+    path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
+};
+
+/// What can be said on the command line.
+#[derive(Debug, Clone, clap::Args)]
+pub struct DemoOptions {
+    /// Seconds to drive.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    seconds: u64,
+    /// Requests per second.
+    #[arg(long, default_value_t = 5000, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    rate: u64,
+    /// Connections.
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    connections: u64,
+    /// Keeps serving afterwards, until Ctrl-C.
+    #[arg(long)]
+    keep: bool,
+}
+
+/// The demo's configuration: that of edge/config/local.toml, with two changes.
+const LOCAL: &str = include_str!("../../config/local.toml");
+
+/// Objects are made often enough to be looked at.
+const OBJECT_AGE: Duration = Duration::from_secs(5);
+
+/// Runs the demo.
+#[must_use]
+pub fn run(options: &DemoOptions) -> Exit {
+    let roles = Roles::standard();
+    let host = Host::look();
+    let config = match config(&roles, &host) {
+        Ok(config) => config,
+        Err(error) => return fail(&error),
+    };
+    if let Err(text) = logging::start(&config.log) {
+        eprintln!("edge: {text}");
+    }
+    let appliance = match Appliance::start(config, &roles, StartOptions { signals: options.keep }) {
+        Ok(appliance) => appliance,
+        Err(error) => return fail(&error),
+    };
+    let board = appliance.board().clone();
+    announce(&board, options);
+    let driven = match drive_in_thread(&board, &host, options) {
+        Ok(driven) => driven,
+        Err(text) => {
+            eprintln!("edge demo: {text}");
+            let _ = appliance.stop();
+            return exit::FAILED;
+        }
+    };
+    print_latencies(&driven.report);
+    let (ledger, kept) = if options.keep {
+        await_delivery(&board);
+        (Ledger::read(&board), Some(appliance))
+    } else {
+        (appliance.stop().ledger, None)
+    };
+    let exit = conclude(&board, &driven, &ledger);
+    if let Some(appliance) = kept {
+        println!("\nserving on, until Ctrl-C");
+        let ended = appliance.run();
+        return if ended.lost_thread.is_some() { exit::LOST_THREAD } else { exit };
+    }
+    exit
+}
+
+fn config(roles: &Roles, host: &Host) -> Result<EdgeConfig, crate::config::ConfigError> {
+    // On cores of its own a shard spins, as it would on a droplet; what shares them does not.
+    let text = LOCAL.replacen("spin = \"off\"", "", 1);
+    let mut config = resolve_text(Path::new("edge/config/local.toml"), &text, roles, host)?;
+    config.roll.age_max = OBJECT_AGE;
+    config.drain.grace = Duration::ZERO;
+    config.log.level = "warn".to_owned();
+    Ok(config)
+}
+
+fn fail(error: &dyn Exits) -> Exit {
+    eprintln!("edge demo: {error}");
+    error.exit()
+}
+
+fn announce(board: &Board, options: &DemoOptions) {
+    let cores = &board.config.cores;
+    println!("brink demo: edge {:?}, profile {}", board.config.edge, board.config.profile.name);
+    for (name, address) in &board.listening {
+        println!("  {name:<8} http://{address}");
+    }
+    println!("  {:<8} http://{}  (/status, /metrics)", "admin", board.admin);
+    println!(
+        "  shards on cores {:?}, the rest on {:?}, spin {:?}",
+        cores.shards, cores.rest, cores.spin
+    );
+    println!(
+        "\ndriving {} connections at {} requests/s for {} s, open loop",
+        options.connections, options.rate, options.seconds
+    );
+}
+
+/// What the driver did.
+struct Driven {
+    report: Report,
+    nonces: Nonces,
+}
+
+/// Drives from a thread of its own, on a core that no shard has.
+fn drive_in_thread(board: &Board, host: &Host, options: &DemoOptions) -> Result<Driven, String> {
+    let cores = &board.config.cores;
+    let free = |cpu: &&usize| !cores.shards.contains(cpu) && !cores.rest.contains(cpu);
+    let cpu = host.cores.iter().find(free).or(cores.rest.first()).copied();
+    let (_, address) = board.listening.first().ok_or("there is no listener")?;
+    let config = Drive {
+        address: *address,
+        connections: options.connections as usize,
+        rate: options.rate as f64,
+        duration: Duration::from_secs(options.seconds),
+        warmup: Duration::ZERO,
+        cpu: if host.cores.len() > 1 { cpu } else { None },
+    };
+    let mut nonces = Nonces::new(board.incarnation, options.rate * options.seconds);
+    let driver = thread::Builder::new().name("driver".to_owned()).spawn(move || {
+        let report = drive(&config, &mut nonces).map_err(|e| e.to_string())?;
+        Ok::<_, String>(Driven { report, nonces })
+    });
+    let driver = driver.map_err(|e| format!("the driver's thread cannot be started: {e}"))?;
+    driver.join().map_err(|_| "the driver panicked".to_owned())?
+}
+
+fn print_latencies(report: &Report) {
+    println!(
+        "\n{:<24} {:>8} {:>8} {:>8} {:>8} {:>9}",
+        "latency, µs", "p50", "p90", "p99", "p99.9", "max"
+    );
+    let line = |name: &str, q: &brink_bench::record::Quantiles| {
+        println!(
+            "{name:<24} {:>8.1} {:>8.1} {:>8.1} {:>8.1} {:>9.1}",
+            q.p50, q.p90, q.p99, q.p999, q.max
+        );
+    };
+    line("from when it was due", &report.latency);
+    line("  in valid windows", &report.valid);
+    println!(
+        "valid windows {} of {} (the driver itself was at most 100 µs late)",
+        report.windows.valid, report.windows.total
+    );
+    println!(
+        "\nanswered {} of {}, wrong {}, broken {}, timeouts {}",
+        report.answered, report.due, report.wrong, report.broken, report.timeouts
+    );
+}
+
+/// Waits until every event of the drive is in an object.
+fn await_delivery(board: &Board) {
+    let until = Instant::now() + OBJECT_AGE + Duration::from_secs(20);
+    let pending = || Ledger::read(board).faults(true);
+    while !pending().is_empty() && Instant::now() < until {
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+fn conclude(board: &Board, driven: &Driven, ledger: &Ledger) -> Exit {
+    println!("accepted {}", ledger.accepted());
+    print_ledger(ledger);
+    let mut faults = ledger.faults(true);
+    if !driven.report.is_clean() {
+        faults.push("not every request was answered rightly".to_owned());
+    }
+    let StoreConfig::Folder(folder) = &board.config.store else {
+        eprintln!("edge demo: objects are not in a folder");
+        return exit::FAILED;
+    };
+    match check::objects(folder, board, &driven.nonces) {
+        Ok(checked) => {
+            print_objects(folder, &checked);
+            faults.extend(checked.faults);
+        }
+        Err(error) => faults.push(error.to_string()),
+    }
+    for fault in &faults {
+        println!("FAULT: {fault}");
+    }
+    if !faults.is_empty() {
+        return exit::FAILED;
+    }
+    println!("\nthe rows are exactly the requests that were answered; sequences have no gap");
+    exit::OK
+}
+
+fn print_ledger(ledger: &Ledger) {
+    println!("\nledger");
+    for s in &ledger.streams {
+        let shed: u64 = s.shed.values().sum();
+        println!(
+            "  {} shard {}: offered {} = emitted {} + shed {shed}; accepted {}",
+            s.topic, s.shard, s.offered, s.emitted, s.accepted
+        );
+    }
+    for (name, s) in &ledger.sinks {
+        let quarantined: u64 = s.quarantined.values().sum();
+        println!(
+            "  sink {name}: backlog {} + accepted {} = delivered {} + pending {} + quarantined {quarantined}",
+            s.backlog, s.accepted, s.delivered, s.pending
+        );
+    }
+}
+
+fn print_objects(folder: &Path, checked: &Checked) {
+    println!("\nobjects below {}", folder.display());
+    for object in &checked.objects {
+        let path: &PathBuf = &object.path;
+        let shown = path.strip_prefix(folder).unwrap_or(path).display();
+        println!("  {shown}  {} rows, {} bytes", object.rows, object.bytes);
+    }
+}

@@ -1,0 +1,263 @@
+//! Answers, written straight into a connection's output.
+//!
+//! ```text
+//!  status line │ Date │ Connection │ fields │ blank line │ body (not for HEAD)
+//! ```
+//!
+//! What never changes is rendered at compile time ([`Fixed`]); the rest is a few copies.
+
+use super::{date::DateLine, error::HttpError, head::Head};
+use crate::ring::{
+    blocks::OutBlocks,
+    output::{Mark, Output},
+};
+
+/// An answer that is the same every time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fixed {
+    /// Status.
+    pub status: u16,
+    /// Status line, with its CRLF.
+    pub status_line: &'static [u8],
+    /// Fields, each with its CRLF; Content-Length among them.
+    pub fields: &'static [u8],
+    /// Body.
+    pub body: &'static [u8],
+}
+
+/// 404.
+pub static NOT_FOUND: Fixed = Fixed {
+    status: 404,
+    status_line: b"HTTP/1.1 404 Not Found\r\n",
+    fields: b"Content-Length: 0\r\n",
+    body: b"",
+};
+
+/// 503: what was asked could not be made durable, or finds no room.
+pub static UNAVAILABLE: Fixed = Fixed {
+    status: 503,
+    status_line: b"HTTP/1.1 503 Service Unavailable\r\n",
+    fields: b"Content-Length: 0\r\nRetry-After: 1\r\n",
+    body: b"",
+};
+
+/// Where one answer is written.
+pub struct Answer<'a> {
+    output: &'a mut Output,
+    blocks: &'a mut OutBlocks,
+    date: &'a DateLine,
+    start: Mark,
+    keep_alive: bool,
+    without_body: bool,
+    status: u16,
+    complete: bool,
+}
+
+impl<'a> Answer<'a> {
+    /// A place for the answer to `head`. With `closing` the connection closes behind it, whatever the
+    /// client wants.
+    pub fn new(
+        output: &'a mut Output,
+        blocks: &'a mut OutBlocks,
+        date: &'a DateLine,
+        head: &Head<'_>,
+        closing: bool,
+    ) -> Answer<'a> {
+        let start = output.mark(blocks);
+        Answer {
+            output,
+            blocks,
+            date,
+            start,
+            keep_alive: head.keep_alive && !closing,
+            without_body: head.method == "HEAD",
+            status: 0,
+            complete: false,
+        }
+    }
+
+    /// Writes an answer that is the same every time.
+    #[inline]
+    pub fn fixed(&mut self, answer: &Fixed) {
+        self.head(answer.status, answer.status_line);
+        self.put(answer.fields);
+        self.body(answer.body);
+    }
+
+    /// Writes an answer with a body of its own. `fields` are rendered, each with its CRLF.
+    pub fn with_body(&mut self, status: u16, status_line: &[u8], fields: &[u8], body: &[u8]) {
+        self.head(status, status_line);
+        self.put(fields);
+        let mut digits = [0; 20];
+        self.put(b"Content-Length: ");
+        self.put(decimal(body.len(), &mut digits));
+        self.put(b"\r\n");
+        self.body(body);
+    }
+
+    fn head(&mut self, status: u16, status_line: &[u8]) {
+        debug_assert!(!self.complete && self.status == 0, "one answer");
+        self.status = status;
+        self.complete = true;
+        self.put(status_line);
+        self.put(self.date.as_bytes());
+        let connection: &[u8] =
+            if self.keep_alive { b"Connection: keep-alive\r\n" } else { b"Connection: close\r\n" };
+        self.put(connection);
+    }
+
+    fn body(&mut self, body: &[u8]) {
+        self.put(b"\r\n");
+        if !self.without_body {
+            self.put(body);
+        }
+    }
+
+    #[inline]
+    fn put(&mut self, bytes: &[u8]) {
+        if self.complete && !self.output.put(self.blocks, bytes) {
+            self.complete = false;
+        }
+    }
+
+    /// Takes the answer back and writes another one.
+    pub fn instead(&mut self, answer: &Fixed) {
+        self.output.rewind(self.blocks, self.start);
+        self.status = 0;
+        self.complete = false;
+        self.fixed(answer);
+    }
+
+    /// Status written; 0 for none.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// Bytes written.
+    #[inline]
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.output.written() - self.start.written()
+    }
+
+    /// Whether a whole answer was written.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.complete
+    }
+
+    /// Where the answer begins in the connection's output.
+    #[must_use]
+    pub fn start(&self) -> u64 {
+        self.start.written()
+    }
+
+    /// Takes the answer back and leaves nothing: the output had no room for it.
+    pub fn withdraw(&mut self) {
+        self.output.rewind(self.blocks, self.start);
+        self.complete = false;
+    }
+
+    /// Whether the connection stays open behind it.
+    #[must_use]
+    pub fn keeps_alive(&self) -> bool {
+        self.keep_alive
+    }
+}
+
+/// Writes a refusal; whether there was room for it.
+pub fn refuse(
+    output: &mut Output,
+    blocks: &mut OutBlocks,
+    date: &DateLine,
+    error: HttpError,
+) -> bool {
+    let parts: [&[u8]; 3] =
+        [error.status_line(), date.as_bytes(), b"Connection: close\r\nContent-Length: 0\r\n\r\n"];
+    let start = output.mark(blocks);
+    let written = parts.iter().all(|part| output.put(blocks, part));
+    if !written {
+        output.rewind(blocks, start);
+    }
+    written
+}
+
+/// SPEC: RFC 9110 section 15.2.1.
+pub static CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
+fn decimal(mut value: usize, digits: &mut [u8; 20]) -> &[u8] {
+    let mut from = digits.len();
+    for (at, digit) in digits.iter_mut().enumerate().rev() {
+        *digit = b'0' + (value % 10) as u8;
+        value /= 10;
+        from = at;
+        if value == 0 {
+            break;
+        }
+    }
+    digits.get(from..).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::head::{header_space, parse};
+    use brink_proto::ids::Micros;
+
+    static PONG: Fixed = Fixed {
+        status: 200,
+        status_line: b"HTTP/1.1 200 OK\r\n",
+        fields: b"Content-Length: 4\r\n",
+        body: b"pong",
+    };
+
+    fn write(request: &str, closing: bool, with: impl Fn(&mut Answer<'_>)) -> String {
+        let mut blocks = OutBlocks::map(4).unwrap();
+        let mut output = Output::default();
+        let date = DateLine::at(Micros(0));
+        let mut space = header_space();
+        let (head, _) = parse(request.as_bytes(), &mut space).unwrap().unwrap();
+        let mut answer = Answer::new(&mut output, &mut blocks, &date, &head, closing);
+        with(&mut answer);
+        assert!(answer.is_complete());
+        let bytes = answer.bytes() as usize;
+        let span = output.start_send(&blocks).unwrap();
+        let text = String::from_utf8(blocks.memory().copy(span)).unwrap();
+        assert_eq!(text.len(), bytes);
+        text.replace("Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n", "")
+    }
+
+    #[test]
+    fn answers_are_written_as_the_request_wants_them() {
+        let get = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+        let fixed = |a: &mut Answer<'_>| a.fixed(&PONG);
+        let open = "HTTP/1.1 200 OK\r\nConnection: keep-alive\r\nContent-Length: 4\r\n\r\n";
+        assert_eq!(write(get, false, fixed), format!("{open}pong"));
+        assert_eq!(write(&get.replace("GET", "HEAD"), false, fixed), open);
+        let closed = open.replace("keep-alive", "close");
+        assert_eq!(write(get, true, fixed), format!("{closed}pong"));
+        assert_eq!(write("GET / HTTP/1.0\r\n\r\n", false, fixed), format!("{closed}pong"));
+
+        let body = |a: &mut Answer<'_>| {
+            a.with_body(201, b"HTTP/1.1 201 Created\r\n", b"X: y\r\n", &[b'b'; 120]);
+        };
+        let want = format!(
+            "HTTP/1.1 201 Created\r\nConnection: keep-alive\r\nX: y\r\nContent-Length: 120\r\n\r\n{}",
+            "b".repeat(120)
+        );
+        assert_eq!(write(get, false, body), want);
+        let instead = |a: &mut Answer<'_>| {
+            body(a);
+            a.instead(&PONG);
+        };
+        assert_eq!(write(get, false, instead), format!("{open}pong"));
+    }
+
+    #[test]
+    fn numbers_are_written_in_full() {
+        for value in [0, 7, 10, 4096, usize::MAX] {
+            assert_eq!(decimal(value, &mut [0; 20]), value.to_string().as_bytes());
+        }
+    }
+}

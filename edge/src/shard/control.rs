@@ -1,0 +1,96 @@
+//! What the rest of the appliance tells a shard, and how it is woken for it.
+
+use rustix::{
+    event::{EventfdFlags, eventfd},
+    io::Errno,
+};
+use std::{
+    os::fd::OwnedFd,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU8, Ordering},
+    },
+};
+
+/// What a shard is to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Stage {
+    /// Serve.
+    Serve = 0,
+    /// Serve, but tell those who ask that others should be asked.
+    Unready = 1,
+    /// Answer what is in flight, take nothing new, and end.
+    Drain = 2,
+    /// End now.
+    End = 3,
+}
+
+/// Orders to a shard.
+#[derive(Debug, Default)]
+pub struct Control {
+    stage: AtomicU8,
+    /// Whether the appliance wants requests.
+    ready: AtomicBool,
+}
+
+impl Control {
+    /// Moves to a later stage.
+    pub fn set_stage(&self, stage: Stage) {
+        // ORDER: Relaxed, the stage stands for itself and the wake follows it through the kernel.
+        self.stage.fetch_max(stage as u8, Ordering::Relaxed);
+    }
+
+    /// The stage.
+    #[inline]
+    #[must_use]
+    pub fn stage(&self) -> Stage {
+        // ORDER: Relaxed, as in `set_stage`.
+        match self.stage.load(Ordering::Relaxed) {
+            0 => Stage::Serve,
+            1 => Stage::Unready,
+            2 => Stage::Drain,
+            _ => Stage::End,
+        }
+    }
+
+    /// Says whether the appliance wants requests.
+    pub fn set_ready(&self, ready: bool) {
+        // ORDER: Relaxed, a flag that stands for itself.
+        self.ready.store(ready, Ordering::Relaxed);
+    }
+
+    /// Whether the appliance wants requests.
+    #[inline]
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        // ORDER: Relaxed, as in `set_ready`.
+        self.ready.load(Ordering::Relaxed) && self.stage() == Stage::Serve
+    }
+}
+
+/// Wakes a shard that sleeps in its ring, from any thread.
+#[derive(Debug, Clone)]
+pub struct Waker(Arc<OwnedFd>);
+
+impl Waker {
+    /// A waker.
+    ///
+    /// # Errors
+    /// What the kernel said when it had no descriptor.
+    pub fn new() -> Result<Waker, Errno> {
+        Ok(Waker(Arc::new(eventfd(0, EventfdFlags::CLOEXEC)?)))
+    }
+
+    /// Wakes the shard.
+    pub fn wake(&self) {
+        // The counter cannot overflow: the ring reads it to zero.
+        let _ = rustix::io::write(&*self.0, &1u64.to_ne_bytes());
+    }
+
+    /// The descriptor that the ring reads.
+    #[must_use]
+    pub fn descriptor(&self) -> &OwnedFd {
+        &self.0
+    }
+}

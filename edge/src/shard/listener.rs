@@ -1,0 +1,196 @@
+//! A listener as a shard keeps it.
+
+use super::counters::ShardCounters;
+use crate::{
+    clock::Nanos,
+    config::{Deadlines, ListenerConfig, cidr::Cidrs},
+    ring::{ListenerIndex, Ring},
+    roles::Service,
+};
+use brink_proto::event::AddressText;
+use std::{net::IpAddr, time::Duration};
+
+/// BOUND: accepts that wait at a listener at once.
+const ARMED_MAX: u32 = 4;
+
+/// How long a failed accept is not tried again.
+const BACK_OFF: Duration = Duration::from_millis(100);
+
+/// What a shard needs to serve a listener.
+pub struct ListenerParts {
+    /// Its configuration.
+    pub config: ListenerConfig,
+    /// What answers.
+    pub service: Box<dyn Service>,
+}
+
+pub(super) struct Listener {
+    pub(super) index: u16,
+    pub(super) service: Box<dyn Service>,
+    pub(super) allow: Cidrs,
+    pub(super) trusted: Cidrs,
+    pub(super) deadlines: Deadlines,
+    pub(super) body_max: usize,
+    /// BOUND: connections, and accepts that are armed.
+    connections_max: u32,
+    pub(super) connections: u32,
+    armed: u32,
+    retry_at: Nanos,
+    /// Nothing new is taken.
+    pub(super) closed: bool,
+}
+
+impl Listener {
+    pub(super) fn new(index: u16, parts: ListenerParts) -> Listener {
+        let ListenerParts { config, service } = parts;
+        Listener {
+            index,
+            service,
+            allow: config.allow,
+            trusted: config.trusted_proxies,
+            deadlines: config.deadlines,
+            body_max: config.body_bytes_max,
+            connections_max: config.connections_max,
+            connections: 0,
+            armed: 0,
+            retry_at: Nanos(0),
+            closed: false,
+        }
+    }
+
+    /// Arms accepts, as long as there is room for what they bring. Who finds none waits in the backlog.
+    #[inline]
+    pub(super) fn arm(&mut self, ring: &mut impl Ring, now: Nanos) {
+        while !self.closed
+            && now >= self.retry_at
+            && self.armed < ARMED_MAX
+            && self.connections + self.armed < self.connections_max
+        {
+            ring.accept(ListenerIndex(self.index));
+            self.armed += 1;
+        }
+    }
+
+    /// An armed accept is over.
+    pub(super) fn accept_is_over(&mut self) {
+        self.armed -= 1;
+    }
+
+    /// The system has no room for another connection: it is not asked again at once.
+    pub(super) fn back_off(&mut self, now: Nanos) {
+        self.retry_at = now.after(BACK_OFF);
+    }
+
+    /// Stops taking connections.
+    pub(super) fn close(&mut self, ring: &mut impl Ring) {
+        if !self.closed {
+            self.closed = true;
+            ring.cancel_accepts(ListenerIndex(self.index));
+        }
+    }
+
+    /// Whether no accept is armed any more.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.armed == 0
+    }
+
+    /// The client behind a peer: whom a trusted proxy forwards for. The header is read from the right,
+    /// for each proxy adds whom it saw, and everything left of the first one that is not trusted can be
+    /// invented.
+    pub(super) fn client(
+        &self,
+        address: IpAddr,
+        peer: &AddressText,
+        forwarded_for: Option<&[u8]>,
+    ) -> AddressText {
+        if self.trusted.is_empty() || !self.trusted.contain(address) {
+            return *peer;
+        }
+        let mut client = *peer;
+        for hop in forwarded_for.unwrap_or_default().rsplit(|b| *b == b',') {
+            let text = std::str::from_utf8(hop.trim_ascii()).unwrap_or_default();
+            let Ok(hop) = text.parse::<IpAddr>() else { break };
+            client = AddressText::new(hop);
+            if !self.trusted.contain(hop) {
+                break;
+            }
+        }
+        client
+    }
+
+    pub(super) fn counters<'c>(
+        &self,
+        counters: &'c ShardCounters,
+    ) -> &'c super::counters::ListenerCounters {
+        &counters.listeners[usize::from(self.index)]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        config::cidr::Cidr,
+        http::answer::Answer,
+        roles::{Request, Served, Situation},
+        tap::Tap,
+    };
+    use std::collections::BTreeMap;
+
+    struct Nobody;
+
+    impl Service for Nobody {
+        fn serve(
+            &mut self,
+            _: &Request<'_>,
+            situation: &Situation<'_>,
+            _: &mut Answer<'_>,
+            _: &mut Tap,
+        ) -> Served {
+            Served { done_at: situation.arrived, waits_for: None }
+        }
+    }
+
+    fn listener(trusted: &[&str]) -> Listener {
+        let second = Duration::from_secs(1);
+        let deadlines = Deadlines { head: second, body: second, idle: second, write: second };
+        let config = ListenerConfig {
+            name: "a".into(),
+            role: "a".into(),
+            address: ([127, 0, 0, 1], 0).into(),
+            exchange: None,
+            datacenter: None,
+            allow: Cidrs::Any,
+            trusted_proxies: Cidrs::List(trusted.iter().filter_map(|t| Cidr::parse(t)).collect()),
+            connections_max: 1,
+            body_bytes_max: 1,
+            deadlines,
+            acks: BTreeMap::new(),
+            cookie: String::new(),
+            auction_parameter: String::new(),
+        };
+        Listener::new(0, ListenerParts { config, service: Box::new(Nobody) })
+    }
+
+    #[test]
+    fn the_client_is_the_right_most_address_that_is_no_trusted_proxy() {
+        let peer: IpAddr = "10.0.0.1".parse().unwrap();
+        let rows: [(&[&str], Option<&str>, &str); 9] = [
+            (&[], Some("198.51.100.23"), "10.0.0.1"),
+            (&["192.0.2.0/24"], Some("198.51.100.23"), "10.0.0.1"),
+            (&["10.0.0.0/8"], None, "10.0.0.1"),
+            (&["10.0.0.0/8"], Some("198.51.100.23"), "198.51.100.23"),
+            (&["10.0.0.0/8"], Some("1.2.3.4, 198.51.100.23"), "198.51.100.23"),
+            (&["10.0.0.0/8"], Some("198.51.100.23, 10.9.9.9"), "198.51.100.23"),
+            (&["10.0.0.0/8"], Some("10.8.8.8, 10.9.9.9"), "10.8.8.8"),
+            (&["10.0.0.0/8"], Some("198.51.100.23, nonsense"), "10.0.0.1"),
+            (&["10.0.0.0/8"], Some("2001:db8::1"), "2001:db8::1"),
+        ];
+        for (trusted, header, want) in rows {
+            let listener = listener(trusted);
+            let text = AddressText::new(peer);
+            let got = listener.client(peer, &text, header.map(str::as_bytes));
+            assert_eq!(got.as_bytes(), want.as_bytes(), "{trusted:?} {header:?}");
+        }
+    }
+}

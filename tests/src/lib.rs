@@ -1,0 +1,2 @@
+//! Whole-appliance tests live in `tests/`, one theme per file.
+#![forbid(unsafe_code)]
