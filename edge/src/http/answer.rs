@@ -1,12 +1,14 @@
 //! Answers, written straight into a connection's output.
 //!
 //! ```text
-//!  status line │ Date │ Connection │ fields │ blank line │ body (not for HEAD)
+//!  status line, fields │ Date, Connection, blank line │ body (not for HEAD)
+//!   rendered at compile    made once a second
+//!   time ([`Fixed`])
 //! ```
 //!
-//! What never changes is rendered at compile time ([`Fixed`]); the rest is a few copies.
+//! An answer that is the same every time is three copies.
 
-use super::{date::DateLine, error::HttpError, head::Head};
+use super::{date::HeadEnd, error::HttpError, head::Head};
 use crate::ring::{
     blocks::OutBlocks,
     output::{Mark, Output},
@@ -17,27 +19,20 @@ use crate::ring::{
 pub struct Fixed {
     /// Status.
     pub status: u16,
-    /// Status line, with its CRLF.
-    pub status_line: &'static [u8],
-    /// Fields, each with its CRLF; Content-Length among them.
-    pub fields: &'static [u8],
+    /// Status line and fields, each with its CRLF; Content-Length among them, Date and Connection not.
+    pub head: &'static [u8],
     /// Body.
     pub body: &'static [u8],
 }
 
 /// 404.
-pub static NOT_FOUND: Fixed = Fixed {
-    status: 404,
-    status_line: b"HTTP/1.1 404 Not Found\r\n",
-    fields: b"Content-Length: 0\r\n",
-    body: b"",
-};
+pub static NOT_FOUND: Fixed =
+    Fixed { status: 404, head: b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n", body: b"" };
 
 /// 503: what was asked could not be made durable, or finds no room.
 pub static UNAVAILABLE: Fixed = Fixed {
     status: 503,
-    status_line: b"HTTP/1.1 503 Service Unavailable\r\n",
-    fields: b"Content-Length: 0\r\nRetry-After: 1\r\n",
+    head: b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: 1\r\n",
     body: b"",
 };
 
@@ -45,7 +40,7 @@ pub static UNAVAILABLE: Fixed = Fixed {
 pub struct Answer<'a> {
     output: &'a mut Output,
     blocks: &'a mut OutBlocks,
-    date: &'a DateLine,
+    head_end: &'a HeadEnd,
     start: Mark,
     keep_alive: bool,
     without_body: bool,
@@ -59,7 +54,7 @@ impl<'a> Answer<'a> {
     pub fn new(
         output: &'a mut Output,
         blocks: &'a mut OutBlocks,
-        date: &'a DateLine,
+        head_end: &'a HeadEnd,
         head: &Head<'_>,
         closing: bool,
     ) -> Answer<'a> {
@@ -67,7 +62,7 @@ impl<'a> Answer<'a> {
         Answer {
             output,
             blocks,
-            date,
+            head_end,
             start,
             keep_alive: head.keep_alive && !closing,
             without_body: head.method == "HEAD",
@@ -79,35 +74,33 @@ impl<'a> Answer<'a> {
     /// Writes an answer that is the same every time.
     #[inline]
     pub fn fixed(&mut self, answer: &Fixed) {
-        self.head(answer.status, answer.status_line);
-        self.put(answer.fields);
-        self.body(answer.body);
+        self.begin(answer.status);
+        self.put(answer.head);
+        self.end(answer.body);
     }
 
-    /// Writes an answer with a body of its own. `fields` are rendered, each with its CRLF.
-    pub fn with_body(&mut self, status: u16, status_line: &[u8], fields: &[u8], body: &[u8]) {
-        self.head(status, status_line);
-        self.put(fields);
+    /// Writes an answer with a body of its own. `head` is the status line and the fields but
+    /// Content-Length, each with its CRLF.
+    pub fn with_body(&mut self, status: u16, head: &[u8], body: &[u8]) {
+        self.begin(status);
+        self.put(head);
         let mut digits = [0; 20];
         self.put(b"Content-Length: ");
         self.put(decimal(body.len(), &mut digits));
         self.put(b"\r\n");
-        self.body(body);
+        self.end(body);
     }
 
-    fn head(&mut self, status: u16, status_line: &[u8]) {
+    #[inline]
+    fn begin(&mut self, status: u16) {
         debug_assert!(!self.complete && self.status == 0, "one answer");
         self.status = status;
         self.complete = true;
-        self.put(status_line);
-        self.put(self.date.as_bytes());
-        let connection: &[u8] =
-            if self.keep_alive { b"Connection: keep-alive\r\n" } else { b"Connection: close\r\n" };
-        self.put(connection);
     }
 
-    fn body(&mut self, body: &[u8]) {
-        self.put(b"\r\n");
+    #[inline]
+    fn end(&mut self, body: &[u8]) {
+        self.put(self.head_end.as_bytes(self.keep_alive));
         if !self.without_body {
             self.put(body);
         }
@@ -170,11 +163,11 @@ impl<'a> Answer<'a> {
 pub fn refuse(
     output: &mut Output,
     blocks: &mut OutBlocks,
-    date: &DateLine,
+    head_end: &HeadEnd,
     error: HttpError,
 ) -> bool {
     let parts: [&[u8]; 3] =
-        [error.status_line(), date.as_bytes(), b"Connection: close\r\nContent-Length: 0\r\n\r\n"];
+        [error.status_line(), b"Content-Length: 0\r\n", head_end.as_bytes(false)];
     let start = output.mark(blocks);
     let written = parts.iter().all(|part| output.put(blocks, part));
     if !written {
@@ -205,20 +198,16 @@ mod tests {
     use crate::http::head::{header_space, parse};
     use brink_proto::ids::Micros;
 
-    static PONG: Fixed = Fixed {
-        status: 200,
-        status_line: b"HTTP/1.1 200 OK\r\n",
-        fields: b"Content-Length: 4\r\n",
-        body: b"pong",
-    };
+    static PONG: Fixed =
+        Fixed { status: 200, head: b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n", body: b"pong" };
 
     fn write(request: &str, closing: bool, with: impl Fn(&mut Answer<'_>)) -> String {
         let mut blocks = OutBlocks::map(4).unwrap();
         let mut output = Output::default();
-        let date = DateLine::at(Micros(0));
+        let head_end = HeadEnd::at(Micros(0));
         let mut space = header_space();
         let (head, _) = parse(request.as_bytes(), &mut space).unwrap().unwrap();
-        let mut answer = Answer::new(&mut output, &mut blocks, &date, &head, closing);
+        let mut answer = Answer::new(&mut output, &mut blocks, &head_end, &head, closing);
         with(&mut answer);
         assert!(answer.is_complete());
         let bytes = answer.bytes() as usize;
@@ -232,7 +221,7 @@ mod tests {
     fn answers_are_written_as_the_request_wants_them() {
         let get = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
         let fixed = |a: &mut Answer<'_>| a.fixed(&PONG);
-        let open = "HTTP/1.1 200 OK\r\nConnection: keep-alive\r\nContent-Length: 4\r\n\r\n";
+        let open = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: keep-alive\r\n\r\n";
         assert_eq!(write(get, false, fixed), format!("{open}pong"));
         assert_eq!(write(&get.replace("GET", "HEAD"), false, fixed), open);
         let closed = open.replace("keep-alive", "close");
@@ -240,10 +229,10 @@ mod tests {
         assert_eq!(write("GET / HTTP/1.0\r\n\r\n", false, fixed), format!("{closed}pong"));
 
         let body = |a: &mut Answer<'_>| {
-            a.with_body(201, b"HTTP/1.1 201 Created\r\n", b"X: y\r\n", &[b'b'; 120]);
+            a.with_body(201, b"HTTP/1.1 201 Created\r\nX: y\r\n", &[b'b'; 120]);
         };
         let want = format!(
-            "HTTP/1.1 201 Created\r\nConnection: keep-alive\r\nX: y\r\nContent-Length: 120\r\n\r\n{}",
+            "HTTP/1.1 201 Created\r\nX: y\r\nContent-Length: 120\r\nConnection: keep-alive\r\n\r\n{}",
             "b".repeat(120)
         );
         assert_eq!(write(get, false, body), want);

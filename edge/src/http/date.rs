@@ -1,18 +1,52 @@
-//! The Date header, written once a second. SPEC: RFC 9110 section 5.6.7.
+//! The end of every answer's head, made once a second: Date, Connection and the empty line.
+//!
+//! SPEC: RFC 9110 section 5.6.7.
 
 use brink_proto::ids::{Micros, civil};
 
 /// `Date: Sun, 06 Nov 1994 08:49:37 GMT` and CRLF.
-pub const DATE_BYTES: usize = 37;
+const DATE_BYTES: usize = 37;
 
 /// A Date header line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DateLine([u8; DATE_BYTES]);
+struct DateLine([u8; DATE_BYTES]);
+
+const KEEPS: &[u8] = b"Connection: keep-alive\r\n\r\n";
+const CLOSES: &[u8] = b"Connection: close\r\n\r\n";
+
+/// The end of every head, made once a second: Date, Connection and the empty line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HeadEnd {
+    keeps: [u8; DATE_BYTES + KEEPS.len()],
+    closes: [u8; DATE_BYTES + CLOSES.len()],
+}
+
+impl HeadEnd {
+    /// The end of heads at a time of day.
+    #[must_use]
+    pub fn at(time: Micros) -> HeadEnd {
+        let date = DateLine::at(time);
+        HeadEnd { keeps: joined(&date, KEEPS), closes: joined(&date, CLOSES) }
+    }
+
+    /// Its bytes, for a connection that stays open or is closed.
+    #[inline]
+    #[must_use]
+    pub fn as_bytes(&self, keep_alive: bool) -> &[u8] {
+        if keep_alive { &self.keeps } else { &self.closes }
+    }
+}
+
+fn joined<const N: usize>(date: &DateLine, rest: &[u8]) -> [u8; N] {
+    let mut bytes = [0; N];
+    let parts = date.0.iter().chain(rest);
+    bytes.iter_mut().zip(parts).for_each(|(to, from)| *to = *from);
+    bytes
+}
 
 impl DateLine {
     /// The line for a time of day.
-    #[must_use]
-    pub fn at(time: Micros) -> DateLine {
+    fn at(time: Micros) -> DateLine {
         use std::io::Write;
         let seconds = time.0.div_euclid(1_000_000);
         let days = seconds.div_euclid(86_400);
@@ -39,13 +73,6 @@ impl DateLine {
         );
         DateLine(line)
     }
-
-    /// The line's bytes.
-    #[inline]
-    #[must_use]
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.0
-    }
 }
 
 #[cfg(test)]
@@ -55,9 +82,11 @@ mod tests {
     #[test]
     fn a_date_is_written_as_the_standard_wants_it() {
         let check = |seconds: i64, want: &str| {
-            let line = DateLine::at(Micros(seconds * 1_000_000));
-            let want = format!("Date: {want} GMT\r\n");
-            assert_eq!(std::str::from_utf8(line.as_bytes()).unwrap(), want);
+            let end = HeadEnd::at(Micros(seconds * 1_000_000));
+            for (keep_alive, connection) in [(true, "keep-alive"), (false, "close")] {
+                let want = format!("Date: {want} GMT\r\nConnection: {connection}\r\n\r\n");
+                assert_eq!(std::str::from_utf8(end.as_bytes(keep_alive)).unwrap(), want);
+            }
         };
         check(784_111_777, "Sun, 06 Nov 1994 08:49:37");
         check(0, "Thu, 01 Jan 1970 00:00:00");

@@ -6,29 +6,28 @@ use crate::http::{answer::Fixed, head::Head};
 
 static HEALTHY: Fixed = Fixed {
     status: 200,
-    status_line: b"HTTP/1.1 200 OK\r\n",
-    fields: b"Content-Type: text/plain\r\nContent-Length: 3\r\nCache-Control: no-store\r\n",
+    head: b"HTTP/1.1 200 OK\r\n\
+            Content-Type: text/plain\r\nContent-Length: 3\r\nCache-Control: no-store\r\n",
     body: b"ok\n",
 };
 
 static READY: Fixed = Fixed {
     status: 200,
-    status_line: b"HTTP/1.1 200 OK\r\n",
-    fields: b"Content-Type: text/plain\r\nContent-Length: 2\r\nCache-Control: no-store\r\n",
+    head: b"HTTP/1.1 200 OK\r\n\
+            Content-Type: text/plain\r\nContent-Length: 2\r\nCache-Control: no-store\r\n",
     body: b"1\n",
 };
 
 static NOT_READY: Fixed = Fixed {
     status: 503,
-    status_line: b"HTTP/1.1 503 Service Unavailable\r\n",
-    fields: b"Content-Type: text/plain\r\nContent-Length: 2\r\nCache-Control: no-store\r\n",
+    head: b"HTTP/1.1 503 Service Unavailable\r\n\
+            Content-Type: text/plain\r\nContent-Length: 2\r\nCache-Control: no-store\r\n",
     body: b"0\n",
 };
 
 static NOT_ALLOWED: Fixed = Fixed {
     status: 405,
-    status_line: b"HTTP/1.1 405 Method Not Allowed\r\n",
-    fields: b"Allow: GET, HEAD\r\nContent-Length: 0\r\n",
+    head: b"HTTP/1.1 405 Method Not Allowed\r\nAllow: GET, HEAD\r\nContent-Length: 0\r\n",
     body: b"",
 };
 

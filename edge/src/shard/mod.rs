@@ -33,7 +33,7 @@ pub use listener::ListenerParts;
 use crate::{
     clock::{Clock, Nanos, WallClock},
     conn::assembly::{AssemblyCounts, AssemblyPool},
-    http::date::DateLine,
+    http::date::HeadEnd,
     ring::{Ring, RingBroken, Wait, blocks::OutBlocks, receive::ReceiveBuffers},
     tap::Tap,
 };
@@ -107,7 +107,7 @@ pub struct Shard<R, C> {
     holds: Holds,
     wheel: Wheel,
     wall: WallClock,
-    date: DateLine,
+    head_end: HeadEnd,
     arrival: Arrival,
     idle: Idle,
     control: Arc<Control>,
@@ -131,7 +131,7 @@ impl<R: Ring, C: Clock> Shard<R, C> {
     pub fn new(parts: ShardParts<R, C>) -> Shard<R, C> {
         let now = parts.clock.now();
         let wall = WallClock::start(&parts.clock);
-        let date = DateLine::at(wall.at(now));
+        let head_end = HeadEnd::at(wall.at(now));
         let listeners = parts.listeners.into_iter().enumerate();
         Shard {
             connections: (0..parts.slots).map(|_| Connection::free()).collect(),
@@ -148,7 +148,7 @@ impl<R: Ring, C: Clock> Shard<R, C> {
             blocks: parts.blocks,
             tap: parts.tap,
             wall,
-            date,
+            head_end,
             arrival: Arrival::new(now),
             idle: parts.idle,
             control: parts.control,
@@ -306,7 +306,7 @@ impl<R: Ring, C: Clock> Shard<R, C> {
 
     fn keep_time(&mut self) {
         if self.wall.look(self.now, &self.clock) {
-            self.date = DateLine::at(self.wall.at(self.now));
+            self.head_end = HeadEnd::at(self.wall.at(self.now));
             self.latency.turn_over();
         }
     }

@@ -133,7 +133,7 @@ impl<R: Ring, C: Clock> Shard<R, C> {
         };
         let closing = self.control.stage() >= Stage::Drain;
         let mut answer =
-            Answer::new(&mut connection.output, &mut self.blocks, &self.date, &head, closing);
+            Answer::new(&mut connection.output, &mut self.blocks, &self.head_end, &head, closing);
         let served = listener.service.serve(&request, &situation, &mut answer, &mut self.tap);
         if !answer.is_complete() {
             // It found no room in the blocks, or the role forgot to answer: neither is the client's fault.
@@ -170,8 +170,8 @@ impl<R: Ring, C: Clock> Shard<R, C> {
         let connection = &mut self.connections[slot as usize];
         let listener = &self.listeners[usize::from(connection.listener)];
         listener.counters(&self.counters).refused[error as usize].add(1);
-        let date = &self.date;
-        let written = answer::refuse(&mut connection.output, &mut self.blocks, date, error);
+        let end = &self.head_end;
+        let written = answer::refuse(&mut connection.output, &mut self.blocks, end, error);
         connection.conn.finish(&mut self.pool);
         connection.phase = if written { Phase::Finishing } else { Phase::Aborting };
     }

@@ -119,8 +119,9 @@ impl Tap {
         waited: bool,
     ) -> Offer {
         let stream = &mut self.streams[topic.0];
-        self.sliced |= stream.make_room(stamp, row, &mut self.spool);
-        stream.take(stamp, row, now, waited, &mut self.spool)
+        let (offer, sliced) = stream.offer(stamp, row, now, waited, &mut self.spool);
+        self.sliced |= sliced;
+        offer
     }
 
     /// Whether the turn has to end before another event is offered.

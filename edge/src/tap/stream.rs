@@ -89,49 +89,35 @@ impl Stream {
         self.counters.topic(self.index.0)
     }
 
-    /// Closes the open batch if an event does not fit into it; whether that took a slice.
+    /// Takes an event, or sheds it; and whether that took this turn's slice, because the batch before
+    /// had to be closed for it.
     #[inline]
-    pub(super) fn make_room<R: Row>(
-        &mut self,
-        stamp: &Stamp<'_>,
-        row: &R,
-        spool: &mut Spooling,
-    ) -> bool {
-        let Some(open) = &self.open else { return false };
-        let hour = stamp.time.hour().max(self.hour);
-        let event = Event { identity: &self.identity, sequence: self.next, stamp: *stamp, row };
-        let record = event.encoded_bytes() + RECORD_OVERHEAD_MAX;
-        let fits = open.raw + record <= RAW_BYTES_MAX
-            && self.staged + record <= self.staging.len()
-            && hour == open.hour;
-        if !fits {
-            self.close(spool);
-        }
-        !fits
-    }
-
-    /// Takes an event, or sheds it. [`Stream::make_room`] was called.
-    #[inline]
-    pub(super) fn take<R: Row>(
+    pub(super) fn offer<R: Row>(
         &mut self,
         stamp: &Stamp<'_>,
         row: &R,
         now: Nanos,
         waited: bool,
         spool: &mut Spooling,
-    ) -> Offer {
+    ) -> (Offer, bool) {
         self.counters().offered.add(1);
+        let event = Event { identity: &self.identity, sequence: self.next, stamp: *stamp, row };
+        let event_bytes = event.encoded_bytes();
+        let closed = !self.fits(event_bytes + RECORD_OVERHEAD_MAX, stamp);
+        if closed {
+            self.close(spool);
+        }
         if self.open.is_none()
             && let Err(reason) = self.open_batch(stamp, now, spool)
         {
             self.shed[reason as usize] = self.shed[reason as usize].saturating_add(1);
             self.counters().shed[reason as usize].add(1);
-            return Offer::Shed;
+            return (Offer::Shed, closed);
         }
-        let Some(open) = &mut self.open else { return Offer::Shed };
+        let Some(open) = &mut self.open else { return (Offer::Shed, closed) };
         let event = Event { identity: &self.identity, sequence: self.next, stamp: *stamp, row };
         let millis = stamp.time.millis();
-        let head = RecordHead::new(millis - open.base_ms, open.count, event.encoded_bytes());
+        let head = RecordHead::new(millis - open.base_ms, open.count, event_bytes);
         let mut out = Writer::new(&mut self.staging[self.staged..]);
         head.write(&mut out, |out| event.encode(out));
         let written = out.finish();
@@ -144,7 +130,17 @@ impl Stream {
         open.waited |= waited;
         self.next.0 += 1;
         self.counters().emitted.add(1);
-        Offer::Taken
+        (Offer::Taken, closed)
+    }
+
+    /// Whether a record finds room in the open batch, if there is one.
+    #[inline]
+    fn fits(&self, record_bytes: usize, stamp: &Stamp<'_>) -> bool {
+        self.open.as_ref().is_none_or(|open| {
+            open.raw + record_bytes <= RAW_BYTES_MAX
+                && self.staged + record_bytes <= self.staging.len()
+                && stamp.time.hour().max(self.hour) == open.hour
+        })
     }
 
     fn open_batch(

@@ -17,30 +17,28 @@ pub(super) const GIF_BODY: [u8; 43] = [
 /// The pixel. Not cacheable, by anybody: a cached one is an impression that nobody counts.
 pub(super) static GIF: Fixed = Fixed {
     status: 200,
-    status_line: b"HTTP/1.1 200 OK\r\n",
-    fields: b"Content-Type: image/gif\r\nContent-Length: 43\r\n\
-              Cache-Control: private, no-cache, no-store, must-revalidate\r\nExpires: 0\r\n",
+    head: b"HTTP/1.1 200 OK\r\n\
+            Content-Type: image/gif\r\nContent-Length: 43\r\n\
+            Cache-Control: private, no-cache, no-store, must-revalidate\r\nExpires: 0\r\n",
     body: &GIF_BODY,
 };
 
 pub(super) static ROBOTS: Fixed = Fixed {
     status: 200,
-    status_line: b"HTTP/1.1 200 OK\r\n",
-    fields: b"Content-Type: text/plain\r\nContent-Length: 26\r\nCache-Control: max-age=86400\r\n",
+    head: b"HTTP/1.1 200 OK\r\n\
+            Content-Type: text/plain\r\nContent-Length: 26\r\nCache-Control: max-age=86400\r\n",
     body: b"User-agent: *\nDisallow: /\n",
 };
 
 /// SPEC: RFC 9110 section 15.3.5: 204 has neither body nor Content-Length.
 pub(super) static NO_ICON: Fixed = Fixed {
     status: 204,
-    status_line: b"HTTP/1.1 204 No Content\r\n",
-    fields: b"Cache-Control: max-age=86400\r\n",
+    head: b"HTTP/1.1 204 No Content\r\nCache-Control: max-age=86400\r\n",
     body: b"",
 };
 
 pub(super) static NOT_ALLOWED: Fixed = Fixed {
     status: 405,
-    status_line: b"HTTP/1.1 405 Method Not Allowed\r\n",
-    fields: b"Allow: GET, HEAD\r\nContent-Length: 0\r\n",
+    head: b"HTTP/1.1 405 Method Not Allowed\r\nAllow: GET, HEAD\r\nContent-Length: 0\r\n",
     body: b"",
 };

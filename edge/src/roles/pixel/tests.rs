@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     http::{
-        date::DateLine,
+        date::HeadEnd,
         head::{header_space, parse},
     },
     ring::{blocks::OutBlocks, output::Output},
@@ -15,10 +15,10 @@ use brink_proto::event::{AddressText, Row};
 fn ask(request: &str) -> (u16, Vec<u8>, Option<usize>) {
     let mut blocks = OutBlocks::map(4).unwrap();
     let mut output = Output::default();
-    let date = DateLine::at(Micros(0));
+    let head_end = HeadEnd::at(Micros(0));
     let mut space = header_space();
     let (head, _) = parse(request.as_bytes(), &mut space).unwrap().unwrap();
-    let mut answer = Answer::new(&mut output, &mut blocks, &date, &head, false);
+    let mut answer = Answer::new(&mut output, &mut blocks, &head_end, &head, false);
     let address = AddressText::new("127.0.0.1".parse().unwrap());
     let view = PixelView {
         ack: Ack::Received,
@@ -59,8 +59,8 @@ fn routes_answer_as_the_page_says() {
 #[test]
 fn announced_lengths_are_those_of_the_bodies() {
     for fixed in [&answers::GIF, &answers::ROBOTS, &answers::NOT_ALLOWED] {
-        let fields = std::str::from_utf8(fixed.fields).unwrap();
+        let head_text = std::str::from_utf8(fixed.head).unwrap();
         let want = format!("Content-Length: {}\r\n", fixed.body.len());
-        assert!(fields.contains(&want), "{fields}");
+        assert!(head_text.contains(&want), "{head_text}");
     }
 }
