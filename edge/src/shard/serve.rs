@@ -146,12 +146,16 @@ impl<R: Ring, C: Clock> Shard<R, C> {
         listener.counters(&self.counters).answered(status, nanos);
         self.latency.record(connection.listener, nanos);
         connection.conn.finish(&mut self.pool);
-        if let Some(topic) = served.waits_for {
-            let token = connection.token(slot);
-            self.holds.hold(topic, token, connection, start);
-        }
         if dry && let Some(buffer) = self.inputs.pop(&mut connection.inputs) {
             self.ring.give_back(buffer);
+        }
+        if let Some(topic) = served.waits_for {
+            // The event may have closed the batch before its own; those who wait for that one must
+            // have their ticket before this one waits for the next.
+            self.take_news();
+            let connection = &mut self.connections[slot as usize];
+            let token = connection.token(slot);
+            self.holds.hold(topic, token, connection, start);
         }
         self.set_idle(slot);
         if complete && keeps_alive { Ok(true) } else { Err(None) }

@@ -1,0 +1,307 @@
+//! A disk that can fail, fill, tear and lose its power.
+//!
+//! What was written is not durable before a sync, and names not before theirs. At a crash each 512-byte
+//! sector of what was not synced is kept or lost by chance, and so is each name.
+
+use super::{clock::SimClock, random::Random};
+use brink_shipper::disk::{AlignedBuffer, Disk, DiskFile, Timer};
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+    io::{self, ErrorKind},
+    rc::Rc,
+    time::Duration,
+};
+
+const SECTOR: usize = 512;
+
+/// How a disk fails.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Faults {
+    /// Writes that fail, in percent.
+    pub write_errors: u64,
+    /// Syncs that fail, in percent.
+    pub sync_errors: u64,
+    /// Bytes that fit; none when there is no end.
+    pub capacity: Option<u64>,
+    /// Longest time of a write or sync.
+    pub slowest: Duration,
+}
+
+/// A disk.
+#[derive(Clone)]
+pub struct SimDisk {
+    shared: Rc<Shared>,
+}
+
+struct Shared {
+    clock: SimClock,
+    random: Random,
+    faults: Cell<Faults>,
+    files: RefCell<BTreeMap<u64, Contents>>,
+    /// What is seen now.
+    names: RefCell<BTreeMap<String, u64>>,
+    /// What survives.
+    durable_names: RefCell<BTreeMap<String, u64>>,
+    next: Cell<u64>,
+    /// Counts up at each crash: files of an earlier life are dead.
+    life: Cell<u64>,
+    syncs: Cell<u64>,
+}
+
+#[derive(Clone, Default)]
+struct Contents {
+    bytes: Vec<u8>,
+    /// Sectors as they were when they were synced last, for those that were written since.
+    unsynced: BTreeMap<usize, Vec<u8>>,
+}
+
+/// An open file.
+#[derive(Clone)]
+pub struct SimFile {
+    disk: SimDisk,
+    number: u64,
+    life: u64,
+}
+
+/// Memory for a write.
+pub struct SimBuffer(Vec<u8>);
+
+impl AlignedBuffer for SimBuffer {
+    fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        &mut self.0
+    }
+}
+
+impl SimDisk {
+    /// An empty disk with the spool's folders.
+    #[must_use]
+    pub fn new(clock: SimClock, random: Random) -> SimDisk {
+        let shared = Shared {
+            clock,
+            random,
+            faults: Cell::new(Faults::default()),
+            files: RefCell::default(),
+            names: RefCell::default(),
+            durable_names: RefCell::default(),
+            next: Cell::new(0),
+            life: Cell::new(0),
+            syncs: Cell::new(0),
+        };
+        SimDisk { shared: Rc::new(shared) }
+    }
+
+    /// How it fails from now on.
+    pub fn set_faults(&self, faults: Faults) {
+        self.shared.faults.set(faults);
+    }
+
+    /// Syncs that were done.
+    #[must_use]
+    pub fn syncs(&self) -> u64 {
+        self.shared.syncs.get()
+    }
+
+    /// The power fails: what was not synced survives by chance.
+    pub fn crash(&self) {
+        let shared = &self.shared;
+        shared.life.set(shared.life.get() + 1);
+        for contents in shared.files.borrow_mut().values_mut() {
+            for (sector, before) in std::mem::take(&mut contents.unsynced) {
+                if shared.random.chance(50) {
+                    let at = sector * SECTOR;
+                    contents.bytes[at..at + before.len()].copy_from_slice(&before);
+                }
+            }
+        }
+        let now = shared.names.borrow().clone();
+        let mut survived = shared.durable_names.borrow().clone();
+        for (name, number) in &now {
+            if shared.random.chance(50) {
+                survived.insert(name.clone(), *number);
+            }
+        }
+        let gone = survived.keys().filter(|name| !now.contains_key(*name)).cloned();
+        for name in gone.collect::<Vec<_>>() {
+            if shared.random.chance(50) {
+                survived.remove(&name);
+            }
+        }
+        // A renamed file may be seen under one of its names, not under both.
+        let mut seen = std::collections::BTreeSet::new();
+        survived.retain(|_, number| seen.insert(*number));
+        *shared.names.borrow_mut() = survived.clone();
+        *shared.durable_names.borrow_mut() = survived;
+    }
+
+    /// The process dies, and the machine lives: everything written is kept.
+    pub fn kill(&self) {
+        let shared = &self.shared;
+        shared.life.set(shared.life.get() + 1);
+        for contents in shared.files.borrow_mut().values_mut() {
+            contents.unsynced.clear();
+        }
+        *shared.durable_names.borrow_mut() = shared.names.borrow().clone();
+    }
+
+    /// Turns one bit round, in a file whose name ends so, if there is one.
+    pub fn flip(&self, ending: &str, at: usize) -> bool {
+        let names = self.shared.names.borrow();
+        let number = names.iter().find(|(name, _)| name.ends_with(ending)).map(|(_, n)| *n);
+        let mut files = self.shared.files.borrow_mut();
+        let contents = number.and_then(|number| files.get_mut(&number));
+        let byte = contents.and_then(|contents| contents.bytes.get_mut(at));
+        byte.map(|byte| *byte ^= 1).is_some()
+    }
+
+    /// Names of all files.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        self.shared.names.borrow().keys().cloned().collect()
+    }
+
+    fn used(&self) -> u64 {
+        let files = self.shared.files.borrow();
+        let names = self.shared.names.borrow();
+        names.values().filter_map(|n| files.get(n)).map(|c| c.bytes.len() as u64).sum()
+    }
+
+    /// Takes its time.
+    async fn work(&self) {
+        let slowest = self.shared.faults.get().slowest.as_nanos() as u64;
+        if slowest > 0 {
+            let time = self.shared.random.within(0..slowest);
+            self.shared.clock.sleep(Duration::from_nanos(time)).await;
+        }
+    }
+
+    fn open_number(&self, number: u64) -> SimFile {
+        SimFile { disk: self.clone(), number, life: self.shared.life.get() }
+    }
+}
+
+fn not_found(name: &str) -> io::Error {
+    io::Error::new(ErrorKind::NotFound, name.to_owned())
+}
+
+impl Disk for SimDisk {
+    type Buffer = SimBuffer;
+    type File = SimFile;
+
+    fn buffer(&self, bytes: usize) -> SimBuffer {
+        assert!(bytes.is_multiple_of(4096), "direct I/O is aligned");
+        SimBuffer(vec![0xEE; bytes])
+    }
+
+    async fn create(&self, name: &str, bytes: u64) -> io::Result<SimFile> {
+        self.work().await;
+        let capacity = self.shared.faults.get().capacity;
+        if capacity.is_some_and(|capacity| self.used() + bytes > capacity) {
+            return Err(ErrorKind::StorageFull.into());
+        }
+        let number = self.shared.next.replace(self.shared.next.get() + 1);
+        let contents = Contents { bytes: vec![0; bytes as usize], unsynced: BTreeMap::new() };
+        self.shared.files.borrow_mut().insert(number, contents);
+        self.shared.names.borrow_mut().insert(name.to_owned(), number);
+        Ok(self.open_number(number))
+    }
+
+    async fn open(&self, name: &str) -> io::Result<SimFile> {
+        let number = self.shared.names.borrow().get(name).copied();
+        number.map(|number| self.open_number(number)).ok_or_else(|| not_found(name))
+    }
+
+    async fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        let mut names = self.shared.names.borrow_mut();
+        let number = names.remove(from).ok_or_else(|| not_found(from))?;
+        names.insert(to.to_owned(), number);
+        Ok(())
+    }
+
+    async fn remove(&self, name: &str) -> io::Result<()> {
+        let removed = self.shared.names.borrow_mut().remove(name);
+        removed.map(|_| ()).ok_or_else(|| not_found(name))
+    }
+
+    async fn list(&self, folder: &str) -> io::Result<Vec<(String, u64)>> {
+        let files = self.shared.files.borrow();
+        let prefix = if folder.is_empty() { String::new() } else { format!("{folder}/") };
+        let inside = |(name, number): (&String, &u64)| {
+            let rest = name.strip_prefix(&prefix).filter(|rest| !rest.contains('/'))?;
+            Some((rest.to_owned(), files.get(number)?.bytes.len() as u64))
+        };
+        Ok(self.shared.names.borrow().iter().filter_map(inside).collect())
+    }
+
+    async fn sync_names(&self, folder: &str) -> io::Result<()> {
+        self.work().await;
+        let inside = |name: &str| match folder {
+            "" => !name.contains('/'),
+            folder => name.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/')),
+        };
+        let names = self.shared.names.borrow();
+        let mut durable = self.shared.durable_names.borrow_mut();
+        durable.retain(|name, _| !inside(name));
+        let now = names.iter().filter(|(name, _)| inside(name));
+        durable.extend(now.map(|(name, number)| (name.clone(), *number)));
+        Ok(())
+    }
+}
+
+impl SimFile {
+    /// A file that was opened before the last crash does nothing any more.
+    fn is_alive(&self) -> bool {
+        self.life == self.disk.shared.life.get()
+    }
+}
+
+impl DiskFile for SimFile {
+    type Buffer = SimBuffer;
+
+    async fn write(&self, offset: u64, buffer: SimBuffer) -> io::Result<()> {
+        let shared = &self.disk.shared;
+        self.disk.work().await;
+        if !self.is_alive() || shared.random.chance(shared.faults.get().write_errors) {
+            return Err(io::Error::other("the disk refuses a write"));
+        }
+        let mut files = shared.files.borrow_mut();
+        let contents = files.get_mut(&self.number).ok_or(ErrorKind::NotFound)?;
+        let end = offset as usize + buffer.0.len();
+        assert!(end <= contents.bytes.len(), "writes stay inside what was preallocated");
+        for (sector, bytes) in buffer.0.chunks(SECTOR).enumerate() {
+            let at = offset as usize + sector * SECTOR;
+            let place = &mut contents.bytes[at..at + bytes.len()];
+            contents.unsynced.entry(at / SECTOR).or_insert_with(|| place.to_vec());
+            place.copy_from_slice(bytes);
+        }
+        Ok(())
+    }
+
+    async fn read(&self, offset: u64, bytes: usize, out: &mut Vec<u8>) -> io::Result<()> {
+        let files = self.disk.shared.files.borrow();
+        let contents = files.get(&self.number).ok_or(ErrorKind::NotFound)?;
+        let from = (offset as usize).min(contents.bytes.len());
+        let to = (from + bytes).min(contents.bytes.len());
+        out.clear();
+        out.extend_from_slice(&contents.bytes[from..to]);
+        Ok(())
+    }
+
+    async fn sync(&self) -> io::Result<()> {
+        let shared = &self.disk.shared;
+        self.disk.work().await;
+        if !self.is_alive() || shared.random.chance(shared.faults.get().sync_errors) {
+            // What could not be written may be dropped by the kernel: it is neither old nor new.
+            return Err(io::Error::other("the disk refuses a sync"));
+        }
+        shared.syncs.set(shared.syncs.get() + 1);
+        let mut files = shared.files.borrow_mut();
+        let contents = files.get_mut(&self.number).ok_or(ErrorKind::NotFound)?;
+        contents.unsynced.clear();
+        Ok(())
+    }
+}
