@@ -1,7 +1,7 @@
 //! zstd in slices: level 1, a window of 128 KiB, flushed behind each slice.
 //!
-//! Without the flush zstd gathers a block and then stalls for it; flushed every 16 KiB one call takes
-//! some 26 µs and the ratio hardly changes. The context takes its memory at the first batch and is
+//! Without the flush zstd gathers a block and then stalls for it; flushed every 16 KiB one call
+//! takes some 26 µs and the ratio hardly changes. The context takes its memory at boot and is
 //! used again for ever.
 
 use zstd::zstd_safe::{
@@ -34,14 +34,24 @@ impl Compressor {
         }
         // The first frame takes the context's memory; boot is the time for it.
         let mut this = Compressor { context };
+        this.begin();
         this.slice(&[0; 64], &mut [0; 256], 0, Behind::End);
         this
     }
 
-    /// Begins a new frame.
+    /// Begins a new frame, of a length that is not known.
+    ///
+    /// Left to itself zstd begins with the first slice. If that ends the frame too, the length is
+    /// known, and a small frame is content with little memory: after 128 of them zstd gives back
+    /// what it has, and takes it anew for the next large one, in the middle of serving.
     pub(super) fn begin(&mut self) {
         let reset = self.context.reset(ResetDirective::SessionOnly);
         assert!(reset.is_ok(), "resetting a session cannot fail");
+        let nowhere: &mut [u8] = &mut [];
+        let (mut input, mut output) = (InBuffer::around(&[]), OutBuffer::around(nowhere));
+        let begin = ZSTD_EndDirective::ZSTD_e_continue;
+        let begun = self.context.compress_stream2(&mut output, &mut input, begin);
+        assert!(begun.is_ok(), "a frame begins in the memory of the one before");
     }
 
     /// Compresses `raw` to `out[at..]`; returns where the output ends.
@@ -67,6 +77,27 @@ impl Compressor {
 mod tests {
     use super::*;
     use brink_proto::frame::{PAYLOAD_BYTES_MAX, RAW_BYTES_MAX};
+
+    #[test]
+    fn a_context_has_all_its_memory_at_boot_and_keeps_it_whatever_the_frames() {
+        let mut compressor = Compressor::new();
+        let at_boot = compressor.context.sizeof();
+        let mut out = vec![0; PAYLOAD_BYTES_MAX];
+        let mut frame = |slices: usize, bytes: usize| {
+            compressor.begin();
+            let mut at = 0;
+            for _ in 1..slices {
+                at = compressor.slice(&vec![b'x'; bytes], &mut out, at, Behind::More);
+            }
+            compressor.slice(&vec![b'x'; bytes], &mut out, at, Behind::End);
+            compressor.context.sizeof()
+        };
+        assert_eq!(frame(16, super::super::SLICE_BYTES), at_boot);
+        for count in 0..300 {
+            assert_eq!(frame(1, 500), at_boot, "small frame {count}");
+        }
+        assert_eq!(frame(16, super::super::SLICE_BYTES), at_boot);
+    }
 
     #[test]
     fn what_does_not_compress_at_all_fits_its_buffer_in_any_slices() {
