@@ -98,6 +98,10 @@ impl Connection {
             listener,
             address,
             peer: AddressText::new(address),
+            // The slot still stands in the queues that the one before has left it in. It stands in
+            // each of them once, so that they never grow.
+            queued: self.queued,
+            starved: self.starved,
             ..Connection::free()
         };
     }
@@ -121,3 +125,18 @@ impl Connection {
 /// BOUND: bytes that wait to be sent before nothing further is read. The answer that exceeds it is
 /// still written as a whole.
 const UNSENT_MAX: u64 = 4096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slot_that_is_taken_anew_keeps_its_places_in_the_queues() {
+        let mut connection = Connection::free();
+        connection.open(0, [127, 0, 0, 1].into());
+        assert!(!connection.queued && !connection.starved);
+        (connection.queued, connection.starved, connection.eof) = (true, true, true);
+        connection.open(0, [127, 0, 0, 1].into());
+        assert!(connection.queued && connection.starved && !connection.eof);
+    }
+}
