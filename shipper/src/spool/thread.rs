@@ -1,4 +1,4 @@
-//! The spool thread: a glommio executor with a queue for appends and one, with few shares, for reads.
+//! The spool thread: a glommio executor with a queue for appends and a lesser one for reads.
 
 use super::{Connections, RecoveryReport, Spool, SpoolConfig, SpoolError, cursors::SinkCursor};
 use crate::disk::dma::{DmaDisk, DmaTimer};
@@ -44,6 +44,12 @@ const IO_MEMORY_BYTES: usize = 2 << 20;
 const APPEND_SHARES: usize = 1000;
 const SERVE_SHARES: usize = 100;
 
+/// When glommio preempts a queue: not in this life. If that timer fires between the poll that armed
+/// it and the first queue's turn, because the system ran something else in between, then glommio
+/// goes to sleep although tasks could run, and nothing wakes it: the log stands still. Our two tasks
+/// wait for the disk or for a timer at every step, so they need no preemption.
+const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
+
 /// Starts the thread and waits until the log is recovered.
 ///
 /// # Errors
@@ -53,13 +59,14 @@ pub fn spawn(
     config: SpoolConfig,
     with: Connections,
 ) -> Result<SpoolHandle, SpoolError> {
+    // BOUND: the thread says once how its start went.
     let (told, started) = sync_channel(1);
     let path = at.path.clone();
     let thread = LocalExecutorBuilder::new(Placement::Fixed(at.cpu))
         .name("spool")
         .io_memory(IO_MEMORY_BYTES)
         .ring_depth(64)
-        .preempt_timer(Duration::from_millis(2))
+        .preempt_timer(NEVER)
         .spawn(move || run(path, config, with, told))
         .map_err(|e: GlommioError<()>| SpoolError::Thread { text: e.to_string() })?;
     let failed = |doing, source| SpoolError::Folder { path: at.path.clone(), doing, source };
@@ -71,7 +78,7 @@ pub fn spawn(
 }
 
 impl SpoolHandle {
-    /// Waits for the thread to end: every shard is gone, everything is durable, every sink has ended.
+    /// Waits for the thread to end: no shard is left, everything is durable, no sink is left.
     ///
     /// # Errors
     /// [`SpoolError::Thread`] when it panicked.
@@ -107,7 +114,7 @@ async fn run(
     let _ = told.send(Ok(start));
     let queue =
         |shares, latency, name| executor().create_task_queue(Shares::Static(shares), latency, name);
-    let appends = queue(APPEND_SHARES, Latency::Matters(Duration::from_millis(2)), "append");
+    let appends = queue(APPEND_SHARES, Latency::Matters(NEVER), "append");
     let reads = queue(SERVE_SHARES, Latency::NotImportant, "serve");
     let (append, serve) = spool.into_tasks();
     let tasks = (spawn_local_into(append, appends), spawn_local_into(serve, reads));
