@@ -1,9 +1,9 @@
 //! Sockets that shards accept on, one per shard and listener, and a lock on each address.
 //!
 //! Shards share an address through SO_REUSEPORT, and so could a second instance that was started by
-//! accident: the kernel would give it half of the connections in silence. So an address is looked at
-//! without SO_REUSEPORT first, and an abstract socket of its name is held while the appliance lives; the
-//! kernel takes it away with the process, however that ends.
+//! accident: the kernel would give it half of the connections in silence. So an address is looked
+//! at without SO_REUSEPORT first, and an abstract socket of its name is held while the appliance
+//! lives; the kernel takes it away with the process, however that ends.
 
 use super::StartError;
 use crate::config::ListenerConfig;
@@ -16,6 +16,8 @@ use std::{
         linux::net::SocketAddrExt,
         unix::net::{SocketAddr as UnixAddress, UnixDatagram},
     },
+    thread,
+    time::{Duration, Instant},
 };
 
 /// BOUND: connections that wait to be accepted, per shard. The kernel's own bound is
@@ -41,7 +43,7 @@ pub(super) fn bind(config: &ListenerConfig, shards: usize) -> Result<Bound, Star
         _ => StartError::Listen { name: config.name.clone(), address: config.address, source },
     };
     // Somebody else's listener shows here, whether it shares its address or not.
-    let probe = socket(config.address, Sharing::Alone).map_err(failed)?;
+    let probe = claim(config.address).map_err(failed)?;
     let address = local(&probe).map_err(failed)?;
     let lock = lock(address).map_err(failed)?;
     drop(probe);
@@ -51,6 +53,27 @@ pub(super) fn bind(config: &ListenerConfig, shards: usize) -> Result<Bound, Star
         socket.listen(BACKLOG).map_err(failed)?;
     }
     Ok(Bound { address, sockets: sockets.into_iter().map(OwnedFd::from).collect(), lock })
+}
+
+/// How long an address may be somebody's who is gone. The kernel takes a ring down on a thread of
+/// its own, and with it the listeners in its file table: they outlive their process by some 40 ms,
+/// and a restart must not fail for that.
+const GONE_MAX: Duration = Duration::from_secs(1);
+
+/// Between two looks at such an address.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
+
+/// A socket on an address that nobody else has.
+fn claim(address: SocketAddr) -> io::Result<Socket> {
+    let until = Instant::now() + GONE_MAX;
+    loop {
+        match socket(address, Sharing::Alone) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && Instant::now() < until => {
+                thread::sleep(LOOK_AGAIN);
+            }
+            result => return result,
+        }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -92,7 +115,7 @@ mod tests {
         config::{Deadlines, cidr::Cidrs},
         roles::Ack,
     };
-    use std::{collections::BTreeMap, time::Duration};
+    use std::collections::BTreeMap;
 
     fn config(address: &str) -> ListenerConfig {
         let second = Duration::from_secs(1);
