@@ -5,8 +5,8 @@
 //!                           │ resumed: look first whether it exists
 //! ```
 //!
-//! Nothing is ever dropped here. What the store does not take is tried again for ever, with an alarm; a
-//! crash at any arrow is taken up again from the seal.
+//! Nothing is ever dropped here. What the store does not take is tried again for ever, with an
+//! alarm; a crash at any arrow is taken up again from the seal.
 
 use super::{
     encode::{EncodeError, Encoder},
@@ -238,7 +238,7 @@ impl ObjectSink {
         if ended { Err(Ended) } else { Ok(()) }
     }
 
-    /// Encodes an object. Nothing when a frame of it is corrupt: the planner knows what comes instead.
+    /// Encodes an object. Nothing when a frame of it is corrupt: the planner knows what comes then.
     async fn encode(
         &mut self,
         mut plan: Plan,
@@ -289,7 +289,8 @@ impl ObjectSink {
     async fn exists(&mut self, key: &str, digest: &str) -> Result<bool, Ended> {
         let mut retry = RETRY_FIRST;
         loop {
-            match self.store.digest_of(key).await {
+            let found = unless_ended(self.phase.clone(), self.store.digest_of(key));
+            match found.await? {
                 Ok(found) => return Ok(found.as_deref() == Some(digest)),
                 Err(error) => self.note(&error),
             }
@@ -303,7 +304,8 @@ impl ObjectSink {
         let mut retry = RETRY_FIRST;
         let mut key = key.to_owned();
         loop {
-            match self.store.create(&key, bytes.clone(), digest).await {
+            let created = self.store.create(&key, bytes.clone(), digest);
+            match unless_ended(self.phase.clone(), created).await? {
                 Ok(Put::Created | Put::WasOurs) => {
                     self.alarms.clear(Alarm::StoreFailing);
                     self.alarms.clear(Alarm::StoreRefusing);
@@ -335,6 +337,18 @@ impl ObjectSink {
         } else {
             tracing::debug!(%error, "objects still wait in the spool");
         }
+    }
+}
+
+/// What a request comes to, unless an end is asked for first: a store that does not answer must not
+/// hold a stop up. What such a request did is found out by the next start.
+async fn unless_ended<T>(
+    mut phase: watch::Receiver<Phase>,
+    request: impl Future<Output = T>,
+) -> Result<T, Ended> {
+    tokio::select! {
+        done = request => Ok(done),
+        Ok(_) = phase.wait_for(|phase| *phase == Phase::End) => Err(Ended),
     }
 }
 
