@@ -1,4 +1,4 @@
-//! The writer of the log: drains the rings, writes frames, syncs once for the group, publishes tickets.
+//! The writer of the log: drains the rings, writes frames, syncs for the group, publishes tickets.
 //!
 //! ```text
 //!  rings ─▶ held batches ─▶ frames in the open segment ─▶ sync ─▶ log ─▶ tickets, buffers back
@@ -20,7 +20,10 @@ use crate::{
     disk::{AlignedBuffer, Disk, DiskFile, Timer},
     intake::{SealedBatch, SpoolEnd},
 };
-use brink_proto::frame::{FRAME_ALIGN, FrameHeader, HEADER_BYTES, LogPosition, frame_bytes};
+use brink_proto::{
+    frame::{FRAME_ALIGN, FrameHeader, HEADER_BYTES, LogPosition, frame_bytes},
+    ids::Class,
+};
 use std::{collections::VecDeque, io, rc::Rc, time::Duration};
 
 /// While somebody waits for durability.
@@ -62,7 +65,7 @@ impl<D: Disk, T: Timer> Committer<D, T> {
         }
     }
 
-    /// Runs until every shard is gone and everything is durable, or until the spool is told to give up.
+    /// Runs until every shard is gone and everything is durable, or until it is told to give up.
     pub(crate) async fn run(mut self) {
         loop {
             self.drain();
@@ -121,6 +124,13 @@ impl<D: Disk, T: Timer> Committer<D, T> {
     fn publish_fullness(&self) {
         let percent = self.shared.fullness_percent();
         self.rings.iter().for_each(|ring| ring.set_fullness(percent));
+        // Shards shed from here on, and so no commit ever finds that there is no room.
+        if percent < Class::Normal.share_percent() {
+            self.shared.alarm_over(Alarm::SpoolFull);
+        } else if !self.shared.alarms.state(Alarm::SpoolFull).0 {
+            self.shared.alarms.raise(Alarm::SpoolFull);
+            tracing::error!(percent, "the spool is nearly full, shards shed by class");
+        }
     }
 
     /// Makes everything that is held durable. Comes back only when it is, or when told to give up.
@@ -128,7 +138,6 @@ impl<D: Disk, T: Timer> Committer<D, T> {
         while !self.held.is_empty() {
             let Err(error) = self.commit_some().await else {
                 self.shared.alarm_over(Alarm::SpoolDisk);
-                self.shared.alarm_over(Alarm::SpoolFull);
                 continue;
             };
             let full =
