@@ -1,8 +1,8 @@
-//! The delivery thread: one tokio runtime for the sink, the operators' listener, and the small things
-//! that somebody has to do once a second.
+//! The delivery thread: one tokio runtime for the sink, the operators' listener, and the small
+//! things that somebody has to do once a second.
 
 use super::{Board, Event, StartError, events::Events};
-use crate::admin;
+use crate::{admin, shard::control::Stage};
 use brink_shipper::{
     objects::sink::{ObjectSink, Phase},
     threads::{Weight, settle},
@@ -70,15 +70,20 @@ const BLOCKING_THREADS_MAX: usize = 2;
 async fn run(plan: DeliveryPlan, mut closes: watch::Receiver<bool>) {
     let DeliveryPlan { sink, admin, board, events, signals, .. } = plan;
     let housekeeping = tokio::task::spawn_local(keep_house(Arc::clone(&board)));
-    let watching = tokio::task::spawn_local(watch_signals(events, signals));
+    let watching = tokio::task::spawn_local(watch_signals(events.clone(), signals));
     let serving = match AsyncListener::from_std(admin) {
-        Ok(listener) => Some(tokio::task::spawn_local(admin::serve(listener, board))),
+        Ok(listener) => Some(tokio::task::spawn_local(admin::serve(listener, Arc::clone(&board)))),
         Err(error) => {
             tracing::error!(%error, "the operators' listener does not work");
             None
         }
     };
     sink.run().await;
+    // It ends by itself only when the spool or the encoder is gone, and then the rest has to end
+    // too: nothing would be delivered any more, or not even kept.
+    if board.control.stage() == Stage::Serve {
+        events.send(Event::ThreadEnded("spool or encode".to_owned()));
+    }
     // What was delivered can still be looked at until the rest has ended too.
     let _ = closes.wait_for(|closing| *closing).await;
     housekeeping.abort();
@@ -94,8 +99,8 @@ async fn keep_house(board: Arc<Board>) {
     }
 }
 
-/// The first signal stops the appliance in order. Those who cannot wait send SIGKILL: what was accepted
-/// is delivered by the next start.
+/// The first signal stops the appliance in order. Those who cannot wait send SIGKILL: what was
+/// accepted is delivered by the next start.
 async fn watch_signals(events: Events, wanted: bool) {
     if !wanted {
         return;
