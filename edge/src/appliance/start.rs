@@ -1,5 +1,5 @@
-//! A start: what must be taken is taken first, so that what is missing is said before anything runs;
-//! then the threads, from the last hop to the first, so that every event finds its way open.
+//! A start: what must be taken is taken first, so that what is missing is said before anything
+//! runs; then the threads, from the last hop to the first, so that every event finds its way open.
 
 use super::{
     Appliance, Board, StartError, StartOptions,
@@ -12,6 +12,7 @@ use super::{
 use crate::{
     clock::QuantaClock,
     config::EdgeConfig,
+    ring::uring::{RingSetupError, rungs},
     roles::Roles,
     shard::{
         control::{Control, Waker},
@@ -38,6 +39,7 @@ use brink_shipper::{
         port::{self, ReadEnd, SinkEnd},
     },
 };
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::{
     io,
     net::{SocketAddr, TcpListener},
@@ -54,6 +56,7 @@ pub(super) fn start(
     roles: &Roles,
     options: StartOptions,
 ) -> Result<Appliance, StartError> {
+    raise_open_files();
     let taken = Taken::take(&config)?;
     let topics = roles.topics(config.listeners.iter().map(|l| l.role.as_str()));
     let wakers = config.cores.shards.iter().map(|_| Waker::new()).collect::<Result<Vec<_>, _>>()?;
@@ -95,6 +98,15 @@ pub(super) fn start(
     Ok(this)
 }
 
+/// Lets as many files be open as the process may ask for: a shell's limit is 1024 at first, and a
+/// ring's file table, with a place for each connection, counts against it.
+fn raise_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
+        tracing::warn!(%error, "the limit of open files could not be raised");
+    }
+}
+
 /// What only one appliance can have.
 struct Taken {
     folder: SpoolFolder,
@@ -105,6 +117,8 @@ struct Taken {
 
 impl Taken {
     fn take(config: &EdgeConfig) -> Result<Taken, StartError> {
+        // The spool's executor would panic where there is no ring, and say nothing of the remedy.
+        rungs::probe().map_err(RingSetupError::of_setup)?;
         let folder = SpoolFolder::open(&config.spool.path, config.edge, Claim::Refuse)?;
         let shards = config.cores.shards.len();
         let bound = config.listeners.iter().map(|listener| listen::bind(listener, shards));

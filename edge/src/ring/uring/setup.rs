@@ -48,6 +48,15 @@ pub enum RingSetupError {
          systemd unit, or ulimit -l 65536)"
     )]
     Memory,
+    /// Fewer files may be open than the ring's table has places.
+    #[error(
+        "the ring's file table needs {files} places and fewer files may be open: raise the limit \
+         (LimitNOFILE=65536 in the systemd unit, or ulimit -n 65536)"
+    )]
+    Files {
+        /// Places: one for each connection of the shard, and some more.
+        files: u32,
+    },
     /// A step of the setup failed.
     #[error("io_uring cannot be set up: {step} failed: {source}")]
     Step {
@@ -132,7 +141,12 @@ impl RingMemory {
         let (mut submitter, submissions, completions) = parts;
         let wake_slot = listeners.len() as u32;
         let files = wake_slot + 1 + config.connections;
-        submitter.register_files_sparse(files).map_err(step("registering the file table"))?;
+        submitter.register_files_sparse(files).map_err(|error| {
+            match Errno::from_io_error(&error) {
+                Some(Errno::MFILE) => RingSetupError::Files { files },
+                _ => step("registering the file table")(error),
+            }
+        })?;
         let fixed: Vec<_> = listeners.iter().chain([wake]).map(AsRawFd::as_raw_fd).collect();
         submitter.register_files_update(0, &fixed).map_err(step("registering the listeners"))?;
         let buffers = BufferRing::register(&submitter, buffers)
@@ -173,8 +187,8 @@ impl RingMemory {
 /// Multishot receives make many completions of one entry.
 const COMPLETIONS_PER_ENTRY: u32 = 8;
 
-/// The operations and flags of a shard, and nothing else. Without the flags, entries that use the file
-/// table or select a buffer are refused.
+/// The operations and flags of a shard, and nothing else. Without the flags, entries that use the
+/// file table or select a buffer are refused.
 fn restrictions() -> Vec<Restriction> {
     let operations = [
         opcode::Accept::CODE,
