@@ -55,7 +55,7 @@ impl Visit {
         let fails = |f: &&Finding| f.verdict == Verdict::Fails;
         match self.findings.iter().find(fails) {
             None => exit::OK,
-            Some(finding) if finding.what.starts_with("io_uring") => exit::NO_RING,
+            Some(f) if f.what.starts_with("io_uring") || f.what == "locked memory" => exit::NO_RING,
             Some(_) => exit::FAILED,
         }
     }
@@ -150,6 +150,7 @@ fn iowait(host: &Host) -> Finding {
 
 fn locked_memory() -> Finding {
     const WANTED: u64 = 2 << 20;
+    const LEAST: u64 = 512 << 10;
     let limit = getrlimit(Resource::Memlock).current;
     let found = limit.map_or("unlimited".to_owned(), |bytes| format!("{} KiB", bytes / 1024));
     if limit.is_none_or(|bytes| bytes >= WANTED) {
@@ -157,7 +158,9 @@ fn locked_memory() -> Finding {
     }
     let advice = "raise it: LimitMEMLOCK=64M in the systemd unit, or ulimit -l 65536; the spool's \
                   executor does not start below 512 KiB";
-    finding("locked memory", Verdict::Costs, found, Some(advice))
+    let too_little = limit.is_some_and(|bytes| bytes < LEAST);
+    let verdict = if too_little { Verdict::Fails } else { Verdict::Costs };
+    finding("locked memory", verdict, found, Some(advice))
 }
 
 fn core_findings(host: &Host, config: Option<&EdgeConfig>) -> Vec<Finding> {

@@ -78,6 +78,7 @@ impl Exits for SpoolError {
     fn exit(&self) -> Exit {
         match self {
             SpoolError::Locked { .. } => LOCKED,
+            SpoolError::LockedMemory { .. } => NO_RING,
             SpoolError::OtherEdge { .. } | SpoolError::OtherMachine { .. } => IDENTITY,
             SpoolError::Folder { .. }
             | SpoolError::Identity { .. }

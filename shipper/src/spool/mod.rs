@@ -3,7 +3,7 @@
 //! In reading order:
 //!
 //! - [`identity`]: whose folder it is, locked; which start this is.
-//! - [`segment`], `walk`, `recovery`: what lies on disk, and how a start finds its end.
+//! - [`segment`], [`walk`], `recovery`: what lies on disk, and how a start finds its end.
 //! - `log`: the same in memory; `commit` writes it; `server` reads it for the sinks.
 //! - [`cursors`]: how far each sink is; durable before anything is let go.
 //! - [`port`]: the rings between the spool and a sink. `quarantine`: where corrupt parts go.
@@ -16,14 +16,15 @@
 //!         quarantine/         copies of corrupt ranges
 //! ```
 //!
-//! Invariants: a frame is in the log once it is durable. A ticket is published after that. A cursor is
-//! durable before what it allows is done. Nothing is deleted that a sink has not delivered. The spool
-//! is one thread; the disk and the clock are seams, so that a simulation can break them.
+//! Invariants: a frame is in the log once it is durable. A ticket is published after that. A cursor
+//! is durable before what it allows is done. Nothing is deleted that a sink has not delivered. The
+//! spool is one thread; the disk and the clock are seams, so that a simulation can break them.
 
 pub mod cursors;
 pub mod identity;
 pub mod port;
 pub mod segment;
+pub mod walk;
 
 mod commit;
 mod counters;
@@ -33,7 +34,6 @@ mod quarantine;
 mod recovery;
 mod server;
 mod thread;
-mod walk;
 
 pub use counters::{SpoolCounters, StreamCounters};
 pub use recovery::RecoveryReport;
@@ -148,6 +148,17 @@ pub enum SpoolError {
     OtherMachine {
         /// The spool.
         path: PathBuf,
+    },
+    /// There is too little memory that may be locked.
+    #[error(
+        "the spool's executor needs {kib_min} KiB of memory that may be locked and may lock {kib} KiB: \
+         raise the limit (LimitMEMLOCK=64M in the systemd unit, or ulimit -l 65536)"
+    )]
+    LockedMemory {
+        /// What may be locked.
+        kib: u64,
+        /// What is needed.
+        kib_min: u64,
     },
     /// The thread could not be started.
     #[error("the spool thread could not be started: {text}")]

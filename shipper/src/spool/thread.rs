@@ -4,8 +4,9 @@ use super::{Connections, RecoveryReport, Spool, SpoolConfig, SpoolError, cursors
 use crate::disk::dma::{DmaDisk, DmaTimer};
 use glommio::{
     ExecutorJoinHandle, GlommioError, Latency, LocalExecutorBuilder, Placement, Shares, executor,
-    spawn_local_into,
+    spawn_local, spawn_local_into, timer,
 };
+use rustix::process::{Resource, getrlimit};
 use std::{
     path::PathBuf,
     sync::mpsc::{SyncSender, sync_channel},
@@ -50,6 +51,13 @@ const SERVE_SHARES: usize = 100;
 /// wait for the disk or for a timer at every step, so they need no preemption.
 const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
 
+/// How long the executor sleeps at most. Whatever else makes it sleep with tasks that could run, such
+/// as a wake-up from another thread in that same instant, is over after so long.
+const HEARTBEAT: Duration = Duration::from_millis(100);
+
+/// glommio refuses to start below this, whoever the user is.
+const LOCKED_BYTES_MIN: u64 = 512 * 1024;
+
 /// Starts the thread and waits until the log is recovered.
 ///
 /// # Errors
@@ -59,6 +67,12 @@ pub fn spawn(
     config: SpoolConfig,
     with: Connections,
 ) -> Result<SpoolHandle, SpoolError> {
+    if let Some(limit) = getrlimit(Resource::Memlock).current.filter(|l| *l < LOCKED_BYTES_MIN) {
+        return Err(SpoolError::LockedMemory {
+            kib: limit / 1024,
+            kib_min: LOCKED_BYTES_MIN / 1024,
+        });
+    }
     // BOUND: the thread says once how its start went.
     let (told, started) = sync_channel(1);
     let path = at.path.clone();
@@ -112,6 +126,11 @@ async fn run(
         sinks: sinks.iter().map(|sink| spool.sink_start(sink)).collect(),
     };
     let _ = told.send(Ok(start));
+    let heart = spawn_local(async {
+        loop {
+            timer::sleep(HEARTBEAT).await;
+        }
+    });
     let queue =
         |shares, latency, name| executor().create_task_queue(Shares::Static(shares), latency, name);
     let appends = queue(APPEND_SHARES, Latency::Matters(NEVER), "append");
@@ -125,4 +144,5 @@ async fn run(
         }
         _ => tracing::error!("the spool's task queues are gone"),
     }
+    heart.cancel().await;
 }
