@@ -1,5 +1,5 @@
-//! `/metrics`: one table of families, each with its help and how it is read. docs/metrics.md is held
-//! against it.
+//! `/metrics`: one table of families, each with its help and how it is read. docs/metrics.md is
+//! held against it.
 
 use crate::{
     appliance::{Board, ledger::Ledger},
@@ -270,7 +270,7 @@ fn connections(board: &Board) -> Vec<Samples> {
 fn histogram(counters: &ListenerCounters) -> Value {
     let sum = counters.latency_sum_ns.read() as f64 / 1e9;
     let counts: Vec<u64> = counters.latency.iter().map(Counter::read).collect();
-    let edges = LATENCY_EDGES_US.iter().map(|us| *us as f64 / 1e6).chain([f64::MAX]);
+    let edges = LATENCY_EDGES_US.iter().map(|us| *us as f64 / 1e6).chain([f64::INFINITY]);
     let count = counts.iter().sum();
     Value::Histogram { sum, count, buckets: edges.zip(counts).collect() }
 }
@@ -401,6 +401,11 @@ fn process(board: &Board) -> Vec<Samples> {
             "brink_thread_cpu_seconds",
             "CPU time of the threads alive, by name",
             cpu.map(|(name, seconds)| (vec![("thread", name)], seconds)),
+        ),
+        counter(
+            "brink_log_lines_left_out",
+            "Log lines left out because their place had written ten in that second",
+            [(Vec::new(), crate::logging::left_out())],
         ),
         gauge(
             "brink_memory_resident_bytes",
