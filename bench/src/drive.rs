@@ -116,7 +116,7 @@ struct Driver {
     poll: Poll,
     events: Events,
     clients: Vec<Client>,
-    /// Connections without a request, the one free longest first.
+    /// Connections without a request, the one free longest first. BOUND: each stands in it once.
     free: VecDeque<usize>,
     clock: quanta::Clock,
     start: u64,

@@ -4,8 +4,9 @@
 //! asked less while it stalls, and its tail disappears from the figures. Here requests are due at a
 //! constant rate whatever the answers do, and the time that one waits for a free connection counts.
 //!
-//! In reading order: [`drive`] is the loop, one thread that never sleeps; `client` is one connection;
-//! [`record`] keeps histograms, and tells windows in which the generator itself was late from the others.
+//! In reading order: [`drive`] is the loop, one thread that never sleeps; `client` is one
+//! connection; [`record`] keeps histograms, and tells windows in which the generator itself was
+//! late from the others.
 #![forbid(unsafe_code)]
 
 pub mod drive;

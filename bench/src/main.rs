@@ -42,7 +42,7 @@ struct Run {
     /// Seconds before that.
     #[arg(long, default_value_t = 2)]
     warmup: u64,
-    /// Core that the driver is pinned to. It never sleeps, so it should be another than the server's.
+    /// Core that the driver is pinned to. It never sleeps, so not one of the server's.
     #[arg(long)]
     cpu: Option<usize>,
     /// Status that answers should have.

@@ -1,8 +1,8 @@
 //! What a run has seen: histograms, and which windows count.
 //!
-//! A generator that is late itself measures itself. So time is cut into windows of 200 ms, and a window
-//! is *valid* if no request in it was looked at more than 100 µs after it was due. Quantiles over valid
-//! windows are those of the server; how many windows were valid is said beside them.
+//! A generator that is late itself measures itself. So time is cut into windows of 200 ms, and a
+//! window is *valid* if no request in it was looked at more than 100 µs after it was due. Quantiles
+//! over valid windows are those of the server; how many windows were valid is said beside them.
 
 use hdrhistogram::Histogram;
 use serde::Serialize;

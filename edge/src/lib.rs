@@ -1,4 +1,4 @@
-//! The appliance: io_uring shards that answer exchanges and browsers, and what they are composed with.
+//! The appliance: io_uring shards that answer exchanges and browsers, and what surrounds them.
 //!
 //! In reading order, which is the way of a request and then of a process:
 //!
@@ -11,9 +11,9 @@
 //! - [`config`], [`appliance`], [`admin`]: what is to be, what runs, what can be seen.
 //! - [`doctor`], [`exit`], [`logging`], `demo`: what a person meets.
 //!
-//! Invariants: a shard shares nothing, allocates nothing and waits for nobody. A request is answered in
-//! the turn it is read in, or it waits for at most one turn of others. An event has a sequence only if
-//! there is room for it.
+//! Invariants: a shard shares nothing, allocates nothing and waits for nobody. A request is
+//! answered in the turn it is read in, or it waits for at most one turn of others. An event has a
+//! sequence only if there is room for it.
 
 pub mod clock;
 

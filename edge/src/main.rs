@@ -66,7 +66,7 @@ struct ConfigFile {
 enum IdentityVerb {
     /// Shows the spool's edge, its latest start, and whether it is this machine's.
     Show(ConfigFile),
-    /// This machine is a clone: sets the backlog aside, which the original delivers, and begins anew.
+    /// This machine is a clone: sets the backlog aside, which the original delivers.
     Reset(ConfigFile),
     /// The disk moved here, or the edge was renamed: takes the spool over, backlog and all.
     Adopt(ConfigFile),

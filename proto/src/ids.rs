@@ -194,7 +194,7 @@ pub fn civil(days: i64) -> (i64, u32, u32) {
     (year, month as u32, day)
 }
 
-/// How early a topic's events are shed when there is no room: the less an event is worth, the sooner.
+/// How early a topic's events are shed when there is no room: the less worth, the sooner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Class {

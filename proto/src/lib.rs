@@ -7,7 +7,7 @@
 //! - [`text`]: what a client sent, turned into valid, bounded UTF-8 without a copy.
 //! - [`wire`]: the protobuf wire format, just as much as events need.
 //! - [`event`]: one event written from borrowed parts, no allocation.
-//! - [`kafka`]: events as Kafka v2 records, and the 61 bytes that make a batch of them a RecordBatch.
+//! - [`kafka`]: events as Kafka v2 records, and the 61 bytes that make them a RecordBatch.
 //! - [`frame`]: a sealed batch as it lies in the spool.
 //!
 //! Invariants: nothing here does I/O, allocates on the encoding path, or can panic on any input.

@@ -1,4 +1,4 @@
-//! The protobuf wire format, just as much of it as events need: varints and length-delimited fields.
+//! The protobuf wire format, as much of it as events need: varints and length-delimited fields.
 //!
 //! ```text
 //! field  = key value
@@ -55,7 +55,7 @@ pub const fn unzigzag(value: u64) -> i64 {
     (value >> 1) as i64 ^ -((value & 1) as i64)
 }
 
-/// Writes into a borrowed slice. Never allocates; what does not fit is refused as a whole at the end.
+/// Writes into a borrowed slice. Never allocates; what does not fit is refused at the end.
 pub struct Writer<'a> {
     out: &'a mut [u8],
     at: usize,

@@ -1,4 +1,4 @@
-//! The seam between a shard and the spool: full buffers out, empty ones back, tickets for what is durable.
+//! The seam between a shard and the spool: full buffers out, empty ones back, and tickets.
 //!
 //! ```text
 //!  shard                                     spool thread
@@ -9,8 +9,8 @@
 //!    ├────────  tickets.waiters  ───────────▶│ shortens the tick
 //! ```
 //!
-//! BOUND: there are as many buffers as ring slots, and a batch opens only with a buffer in hand, so a
-//! push never fails. The n-th batch pushed into a ring is durable once `committed > n`.
+//! BOUND: there are as many buffers as ring slots, and a batch opens only with a buffer in hand, so
+//! a push never fails. The n-th batch pushed into a ring is durable once `committed > n`.
 
 use crate::counter::Counter;
 use brink_proto::frame::{BatchInfo, PAYLOAD_BYTES_MAX};
@@ -149,8 +149,8 @@ impl ShardEnd {
     /// this and before it sleeps.
     pub fn park(&self) {
         // ORDER: the store and the look at `committed` that follows are ordered by the SeqCst
-        // fence, which pairs with the one in `SpoolEnd::publish`: either the spool sees the flag, or
-        // the shard sees the ticket.
+        // fence, which pairs with the one in `SpoolEnd::publish`: either the spool sees the flag,
+        // or the shard sees the ticket.
         self.tickets.parked.store(true, Ordering::Relaxed);
         fence(Ordering::SeqCst);
     }

@@ -9,8 +9,8 @@
 //! - [`counter`], [`alarms`]: what every part counts, and what an operator must look at.
 //!
 //! Invariants: every promise starts at *accepted*, which is a completed group commit. Nothing is
-//! dropped by a sink: what cannot be delivered waits in the spool. A slow disk or a dead store may make
-//! the spool grow; neither ever makes a shard late.
+//! dropped by a sink: what cannot be delivered waits in the spool. A slow disk or a dead store may
+//! make the spool grow; neither ever makes a shard late.
 
 pub mod alarms;
 pub mod counter;

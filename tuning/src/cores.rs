@@ -1,8 +1,8 @@
 //! Which core serves, and which does the rest. Pure: a host and a profile in, a plan out.
 //!
-//! The plan stays inside what the process was started with: affinity, cpuset and quota. A shard gets
-//! the cores that carry the fewest interrupts of disks and network devices, for those of a virtio disk
-//! cannot be moved away.
+//! The plan stays inside what the process was started with: affinity, cpuset and quota. A shard
+//! gets the cores that carry the fewest interrupts of disks and network devices, for those of a
+//! virtio disk cannot be moved away.
 
 use super::{
     host::Host,

@@ -1,4 +1,4 @@
-//! The host as it is: cores that may be used, quota, memory, and whose interrupts each core carries.
+//! The host as it is: cores that may be used, quota, memory, and interrupts of each core.
 
 use rustix::thread::{CpuSet, sched_getaffinity};
 use serde::Serialize;

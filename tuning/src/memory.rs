@@ -1,7 +1,7 @@
 //! How much memory a profile takes, line by line, so that `/status` can be held against it.
 //!
-//! Nearly all of it is taken at boot and bounded for good. What a line says is its bound: pages that
-//! nobody uses are never touched.
+//! Nearly all of it is taken at boot and bounded for good. What a line says is its bound: pages
+//! that nobody uses are never touched.
 
 use super::profile::Profile;
 use serde::Serialize;

@@ -17,6 +17,7 @@ pub(super) struct Events(Sender<Event>);
 
 impl Events {
     pub(super) fn new() -> (Events, Receiver<Event>) {
+        // BOUND: one event for each thread, and one for each signal that a person sends.
         let (sender, receiver) = channel();
         (Events(sender), receiver)
     }

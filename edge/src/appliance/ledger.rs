@@ -6,8 +6,8 @@
 //!  backlog + accepted = delivered + pending + quarantined        for each sink
 //! ```
 //!
-//! Every hop counts for itself. Read from the last hop to the first, no hop has let out more than came
-//! in, at any instant; at rest, both are the same.
+//! Every hop counts for itself. Read from the last hop to the first, no hop has let out more than
+//! came in, at any instant; at rest, both are the same.
 
 use super::Board;
 use brink_proto::ids::ShedReason;

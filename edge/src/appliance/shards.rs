@@ -60,6 +60,7 @@ pub(super) fn spawn(
     events: Events,
 ) -> Result<(JoinHandle<()>, Rungs), StartError> {
     let name = format!("shard-{}", plan.speaker.shard.0);
+    // BOUND: a shard says once how its start went.
     let (told, started) = sync_channel(1);
     let hosted = |listener: &ListenerConfig| {
         let host = roles.by_name(&listener.role)?;

@@ -39,8 +39,8 @@ pub struct Cidr {
 }
 
 impl Cidr {
-    /// Reads `address/bits`, or an address alone. Bits behind the prefix must be zero, so that nobody
-    /// writes a range that means another one.
+    /// Reads `address/bits`, or an address alone. Bits behind the prefix must be zero, so that
+    /// nobody writes a range that means another one.
     #[must_use]
     pub fn parse(text: &str) -> Option<Cidr> {
         let (address, bits) = match text.split_once('/') {

@@ -1,5 +1,5 @@
-//! The configuration as a person writes it. Each field is one key; its comment is its reference, and
-//! docs/configuration.md is held against it.
+//! The configuration as a person writes it. Each field is one key; its comment is its reference,
+//! and docs/configuration.md is held against it.
 
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, path::PathBuf};
@@ -122,7 +122,7 @@ pub struct AdminSection {
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct SpoolSection {
-    /// Folder, relative to the working directory. On a disk with direct I/O, and not a temporary one.
+    /// Folder, relative to the working directory. On a disk with direct I/O that keeps its files.
     pub path: PathBuf,
     /// Size of a segment; a multiple of 4096. From the profile, if not said.
     pub segment_bytes: Option<u64>,

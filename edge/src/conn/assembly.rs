@@ -1,8 +1,8 @@
 //! Memory for requests that come in parts, in three sizes, taken at boot.
 //!
-//! A request begins in the smallest size and moves up as it grows. BOUND: as many of each size as the
-//! profile says; a request that finds none is answered with 503. Pages are touched when they are
-//! first used, so what nobody needs costs nothing.
+//! A request begins in the smallest size and moves up as it grows. BOUND: as many of each size as
+//! the profile says; a request that finds none is answered with 503. Pages are touched when they
+//! are first used, so what nobody needs costs nothing.
 
 use crate::http::{error::HttpError, head::HEAD_BYTES_MAX};
 

@@ -7,8 +7,8 @@
 //!           assembly (bounded pool): head ─▶ body, by length or in chunks ─▶ parsed there
 //! ```
 //!
-//! Nearly every request takes the first way and is never copied. Whatever way it takes, the same bytes
-//! make the same requests, wherever they are cut: that is a property test and a fuzz target.
+//! Nearly every request takes the first way and is never copied. Whatever way it takes, the same
+//! bytes make the same requests, wherever they are cut: that is a property test and a fuzz target.
 
 pub mod assembly;
 
@@ -226,7 +226,7 @@ enum Gathered {
     More { wants_continue: bool },
 }
 
-/// Adds input up to the end of a head; how much of it was used, or nothing when the end is not there.
+/// Adds input up to the end of a head; how much it used, or nothing when the end is not there.
 fn gather_head(
     assembly: &mut Assembly,
     input: &[u8],

@@ -35,7 +35,7 @@ pub(super) fn objects(folder: &Path, board: &Board, nonces: &Nonces) -> Result<C
     for path in readback::objects_below(folder)?.into_iter().filter(is_ours) {
         let rows = readback::rows(&path, "raw_query")?;
         for row in &rows {
-            // Names sort as the log does, so each shard's rows come in the order of their sequences.
+            // Names sort as the log does, so each shard's rows come in order of sequence.
             let expected = next.entry(row.shard).or_insert(0);
             if row.sequence != *expected {
                 let (shard, found) = (row.shard, row.sequence);

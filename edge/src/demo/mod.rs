@@ -1,7 +1,7 @@
 //! `edge demo`: the whole appliance on 127.0.0.1, driven and then checked, in one command.
 //!
 //! ```text
-//!  start ─▶ 64 connections, 5,000 requests/s, ten seconds ─▶ table ─▶ stop ─▶ ledger ─▶ objects read back
+//!  start ─▶ 64 connections, 5,000 requests/s, 10 s ─▶ table ─▶ stop ─▶ ledger ─▶ objects read back
 //! ```
 //!
 //! Each request carries a nonce. The demo succeeds if the nonces in the objects are those that were
@@ -35,7 +35,8 @@ pub struct DemoOptions {
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3600))]
     seconds: u64,
     /// Requests per second.
-    #[arg(long, default_value_t = 5000, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    #[arg(long, default_value_t = 5000)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     rate: u64,
     /// Connections.
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=1000))]

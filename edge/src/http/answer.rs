@@ -19,7 +19,7 @@ use crate::ring::{
 pub struct Fixed {
     /// Status.
     pub status: u16,
-    /// Status line and fields, each with its CRLF; Content-Length among them, Date and Connection not.
+    /// Status line and fields, each with its CRLF; Content-Length, but neither Date nor Connection.
     pub head: &'static [u8],
     /// Body.
     pub body: &'static [u8],
@@ -49,8 +49,8 @@ pub struct Answer<'a> {
 }
 
 impl<'a> Answer<'a> {
-    /// A place for the answer to `head`. With `closing` the connection closes behind it, whatever the
-    /// client wants.
+    /// A place for the answer to `head`. With `closing` the connection closes behind it, whatever
+    /// the client wants.
     pub fn new(
         output: &'a mut Output,
         blocks: &'a mut OutBlocks,

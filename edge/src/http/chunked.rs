@@ -60,8 +60,8 @@ impl ChunkDecoder {
         self.state == State::Done
     }
 
-    /// Goes on through `bytes` up to and with the next run of data. Called again until it uses nothing
-    /// or the body is over.
+    /// Goes on through `bytes` up to and with the next run of data. Called again until it uses
+    /// nothing or the body is over.
     ///
     /// # Errors
     /// [`HttpError::Chunk`] when it is no chunked body.

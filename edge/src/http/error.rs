@@ -1,4 +1,4 @@
-//! What a request is refused for. Each is a metric label and a status; all of them close the connection.
+//! What a request is refused for: each a metric label and a status, and all close the connection.
 
 /// Why a request is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -1,5 +1,5 @@
-//! One request head, parsed where it lies: httparse splits it, and here it is held against the rules
-//! that keep two readers of one connection from disagreeing where a request ends.
+//! One request head, parsed where it lies: httparse splits it, and here it is held against the
+//! rules that keep two readers of one connection from disagreeing where a request ends.
 
 use super::error::HttpError;
 use httparse::{Error as ParseError, Header, Request, Status};
@@ -156,7 +156,7 @@ fn split_target<'b>(
     Ok((path, query.get(1..)))
 }
 
-/// What follows the authority of `http://authority/path`; the authority itself is not ours to judge.
+/// What follows the authority of `http://authority/path`; the authority is not ours to judge.
 fn origin_of_absolute(target: &[u8]) -> Option<&[u8]> {
     let colon = target.iter().position(|b| *b == b':')?;
     let (scheme, rest) = target.split_at_checked(colon)?;
@@ -225,7 +225,7 @@ fn read_fields<'b>(mut head: Head<'b>, headers: &[Header<'b>]) -> Result<Head<'b
     Ok(head)
 }
 
-/// Digits alone: no sign, no list, no blank. A number that does not fit is a body that is too large.
+/// Digits alone: no sign, no list, no blank. A number that does not fit is a body too large.
 fn read_length(value: &[u8]) -> Result<usize, HttpError> {
     if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
         return Err(HttpError::Length);

@@ -1,7 +1,7 @@
 //! HTTP/1.1 as a server speaks it: heads, bodies, answers. Pure; SPEC: RFC 9110 and RFC 9112.
 //!
-//! In reading order: [`error`] (what is refused, and with which status), [`head`] (one request head),
-//! [`chunked`] (a body in chunks), [`answer`] (what goes back), [`date`].
+//! In reading order: [`error`] (what is refused, and with which status), [`head`] (one request
+//! head), [`chunked`] (a body in chunks), [`answer`] (what goes back), [`date`].
 #![cfg_attr(
     not(test),
     deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)

@@ -5,8 +5,8 @@
 //!          0         from              to          filled     4096
 //! ```
 //!
-//! The kernel reads below `filled`, we write above it: a block takes further answers while a send of
-//! its front is under way. A block goes back to the pool when all of it was sent.
+//! The kernel reads below `filled`, we write above it: a block takes further answers while a send
+//! of its front is under way. A block goes back to the pool when all of it was sent.
 
 use super::region::Region;
 use rustix::io::Errno;
@@ -144,9 +144,9 @@ impl OutBlocks {
         let filled = self.heads[block.0 as usize].filled as usize;
         let len = bytes.len().min(BLOCK_BYTES - filled);
         let to = self.memory.0.address(block.0 as usize * BLOCK_BYTES + filled);
-        // SAFETY: the room of this block begins at `to` and takes `len` bytes. The kernel reads only
-        // below `filled`, no slice of the region exists outside `BlockMemory::copy`, which reads
-        // below it too, and `bytes` lies elsewhere.
+        // SAFETY: the room of this block begins at `to` and takes `len` bytes. The kernel reads
+        // only below `filled`, no slice of the region exists outside `BlockMemory::copy`, which
+        // reads below it too, and `bytes` lies elsewhere.
         unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), to, len) };
         self.heads[block.0 as usize].filled = (filled + len) as u32;
         len

@@ -1,8 +1,8 @@
 //! The ring: how a shard talks to the kernel, in one call per turn.
 //!
-//! [`Ring`] is a seam. [`uring`] is the real one; the simulation in `tests/` has another, with the same
-//! buffers and blocks, under virtual time. A shard queues operations, enters once, and takes the
-//! completions out.
+//! [`Ring`] is a seam. [`uring`] is the real one; the simulation in `tests/` has another, with the
+//! same buffers and blocks, under virtual time. A shard queues operations, enters once, and takes
+//! the completions out.
 //!
 //! Invariants of every ring: at most one send and one receive of a connection are under way. Every
 //! operation on a connection ends with a completion that carries its token, so that a completion of

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  written ────────────────────────────────────────────▶
-//!  released ──────────────────────▶ (an answer that waits for durability holds back what is behind)
+//!  released ────────────────────▶ (an answer that waits for durability holds back what is behind)
 //!  sent ─────────▶
 //! ```
 //!

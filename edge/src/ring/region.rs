@@ -6,8 +6,8 @@ use rustix::{
 };
 use std::{ptr::NonNull, slice};
 
-/// A mapping. Its bytes are shared with the kernel, so no reference to all of it is ever made: whoever
-/// slices it says why nobody else touches those bytes.
+/// A mapping. Its bytes are shared with the kernel, so no reference to all of it is ever made:
+/// whoever slices it says why nobody else touches those bytes.
 pub(super) struct Region {
     base: NonNull<u8>,
     bytes: usize,

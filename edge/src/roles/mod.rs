@@ -1,14 +1,15 @@
 //! Roles: what a listener answers. Each is a pure function of a request and of what it sees.
 //!
 //! ```text
-//!  request, view, now ─▶ Role::handle ─▶ answer in the output, and an Outcome that describes one event
+//!  request, view, now ─▶ Role::handle ─▶ answer in the output, Outcome that describes one event
 //!                                             │
 //!                             Hosted: stamp, tap, and what to do when the event is shed
 //! ```
 //!
 //! Every role has the same files: `mod.rs` (routes), `view.rs` (what it sees, made from its
-//! configuration), `answers.rs` (what it says), `row.rs` (the event it describes), `tests.rs`. A role
-//! knows nothing of shards, connections, the tap's insides or the shipper; a new one touches none of them.
+//! configuration), `answers.rs` (what it says), `row.rs` (the event it describes), `tests.rs`. A
+//! role knows nothing of shards, connections, the tap's insides or the shipper; a new one touches
+//! none of them.
 #![cfg_attr(
     not(test),
     deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)

@@ -1,9 +1,9 @@
 //! When a request's clock starts.
 //!
-//! Bytes that are seen now were not there when the ring was looked at last, so they cannot have waited
-//! longer than since then. That moment is their arrival: a shard that was stalled, by a neighbour, by
-//! the hypervisor or by SIGSTOP, takes a late request for a late one. Only a shard that slept in the
-//! kernel was woken by what came, and then the wake-up is the arrival.
+//! Bytes that are seen now were not there when the ring was looked at last, so they cannot have
+//! waited longer than since then. That moment is their arrival: a shard that was stalled, by a
+//! neighbour, by the hypervisor or by SIGSTOP, takes a late request for a late one. Only a shard
+//! that slept in the kernel was woken by what came, and then the wake-up is the arrival.
 
 use crate::{clock::Nanos, ring::Ring};
 use std::time::Duration;

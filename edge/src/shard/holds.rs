@@ -1,10 +1,10 @@
 //! Answers that wait until their events are durable.
 //!
 //! ```text
-//!  answer ─▶ open (its batch is not handed over) ─▶ due (ticket known) ─▶ released (ticket committed)
+//!  answer ─▶ open (batch not handed over) ─▶ due (ticket known) ─▶ released (ticket committed)
 //! ```
 //!
-//! An answer holds back what its connection wrote behind it, so that pipelined answers leave in order.
+//! An answer holds back what its connection wrote behind it: pipelined answers leave in order.
 
 use super::connection::{Connection, HELD_MAX};
 use crate::{

@@ -1,5 +1,5 @@
-//! Service times for `/status`: a histogram per listener, handed to the delivery thread once a second
-//! and back, so that nobody locks and nothing is allocated while serving.
+//! Service times for `/status`: a histogram per listener, handed to the delivery thread once a
+//! second and back, so that nobody locks and nothing is allocated while serving.
 
 use hdrhistogram::Histogram;
 use rtrb::{Consumer, Producer, RingBuffer};
@@ -38,6 +38,7 @@ pub fn times(listeners: usize) -> Times {
 /// Makes the two ends for a shard with so many listeners.
 #[must_use]
 pub fn latency(listeners: usize) -> (LatencyWriter, LatencyReader) {
+    // BOUND: there are two sets of histograms; while one is away, the other is written.
     let (full_in, full_out) = RingBuffer::new(1);
     let (mut empty_in, empty_out) = RingBuffer::new(1);
     let _ = empty_in.push(times(listeners));

@@ -58,7 +58,7 @@ impl Listener {
         }
     }
 
-    /// Arms accepts, as long as there is room for what they bring. Who finds none waits in the backlog.
+    /// Arms accepts, as long as there is room for what they bring. The others wait in the backlog.
     #[inline]
     pub(super) fn arm(&mut self, ring: &mut impl Ring, now: Nanos) {
         while !self.closed
@@ -94,9 +94,9 @@ impl Listener {
         self.armed == 0
     }
 
-    /// The client behind a peer: whom a trusted proxy forwards for. The header is read from the right,
-    /// for each proxy adds whom it saw, and everything left of the first one that is not trusted can be
-    /// invented.
+    /// The client behind a peer: whom a trusted proxy forwards for. The header is read from the
+    /// right, for each proxy adds whom it saw, and everything left of the first one that is not
+    /// trusted can be invented.
     pub(super) fn client(
         &self,
         address: IpAddr,

@@ -1,4 +1,4 @@
-//! A shard: one thread, one core, one ring. It accepts, reads, answers and tells, and shares nothing.
+//! A shard: one thread, one core, one ring. It accepts, reads, answers, tells, and shares nothing.
 //!
 //! ```text
 //!  turn: enter the kernel once ─▶ take completions ─▶ answer up to 32 requests or 50 µs
@@ -7,13 +7,13 @@
 //!          └── spin or park ◀── one slice of compression, deadlines, accepts
 //! ```
 //!
-//! In reading order: the loop is here; `arrival` says when a request's clock starts; `network` takes
-//! completions and moves connections through their phases; `serve` answers requests. `connection`,
-//! `inputs`, `holds`, `wheel`, `listener` are what it keeps; [`counters`], [`latency`] and [`control`]
-//! are what others see of it.
+//! In reading order: the loop is here; `arrival` says when a request's clock starts; `network`
+//! takes completions and moves connections through their phases; `serve` answers requests.
+//! `connection`, `inputs`, `holds`, `wheel`, `listener` are what it keeps; [`counters`],
+//! [`latency`] and [`control`] are what others see of it.
 //!
-//! Invariants: nothing is allocated and no system call is made but the one entering of a turn. Everything
-//! has a bound. A turn is bounded, so no request waits for more than one turn's work of others.
+//! Invariants: nothing is allocated and no system call is made but the one entering of a turn.
+//! Everything has a bound. A turn is bounded, so no request waits for more than one turn of others.
 
 pub mod control;
 pub mod counters;
@@ -100,9 +100,9 @@ pub struct Shard<R, C> {
     tap: Tap,
     connections: Vec<Connection>,
     inputs: Inputs,
-    /// Connections with something to be read, served in turn.
+    /// Connections with something to be read, served in turn. BOUND: each stands in it once.
     runnable: VecDeque<u32>,
-    /// Connections that wait for receive buffers.
+    /// Connections that wait for receive buffers. BOUND: each stands in it once.
     starving: VecDeque<u32>,
     holds: Holds,
     wheel: Wheel,
@@ -252,8 +252,8 @@ impl<R: Ring, C: Clock> Shard<R, C> {
         }
     }
 
-    /// How long the kernel may keep us. Tickets are looked at once more after the flag is up, for the
-    /// spool wakes only those whose flag it sees.
+    /// How long the kernel may keep us. Tickets are looked at once more after the flag is up, for
+    /// the spool wakes only those whose flag it sees.
     fn parking(&mut self) -> Wait {
         if self.holds.count() > 0 {
             self.tap.spool().park();

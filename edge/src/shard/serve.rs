@@ -136,7 +136,7 @@ impl<R: Ring, C: Clock> Shard<R, C> {
             Answer::new(&mut connection.output, &mut self.blocks, &self.head_end, &head, closing);
         let served = listener.service.serve(&request, &situation, &mut answer, &mut self.tap);
         if !answer.is_complete() {
-            // It found no room in the blocks, or the role forgot to answer: neither is the client's fault.
+            // It found no room in the blocks, or the role forgot to answer: not the client's fault.
             answer.instead(&UNAVAILABLE);
         }
         let (status, start) = (answer.status(), answer.start());

@@ -103,7 +103,7 @@ impl Wheel {
         for ahead in 0..=words {
             let tick = self.tick + ahead * 64;
             let word = (tick / 64 % words) as usize;
-            // In the word where the search begins, only the bits from there on; all of it at the end.
+            // In the word where the search begins, only the bits from there on; at the end, all.
             let from = if ahead == 0 { self.tick % 64 } else { 0 };
             let bits = self.occupied[word] & (u64::MAX << from);
             if bits != 0 {

@@ -7,13 +7,13 @@
 //!            shed, counted by reason; no sequence was given, so there is no hole
 //! ```
 //!
-//! A batch opens only with a buffer in hand, and there are no more buffers than ring slots, so handing
-//! it over never fails. It closes when it is full (256 KiB raw), old (50 ms), at the hour, or, when
-//! somebody waits for it, as soon as the batch before it is durable and after 2 ms at the latest.
+//! A batch opens only with a buffer in hand, and there are no more buffers than ring slots, so
+//! handing it over never fails. It closes when it is full (256 KiB raw), old (50 ms), at the hour,
+//! or, when somebody waits for it, as soon as the batch before it is durable: 2 ms at the latest.
 //!
-//! Compressing 256 KiB at once would stall a shard for 0.3 ms. So at most one slice is compressed in a
-//! turn, busy or idle: [`Tap::is_full`] ends the turn when a slice is pending, and [`Tap::end_turn`]
-//! does it.
+//! Compressing 256 KiB at once would stall a shard for 0.3 ms. So at most one slice is compressed
+//! in a turn, busy or idle: [`Tap::is_full`] ends the turn when a slice is pending, and
+//! [`Tap::end_turn`] does it.
 
 mod compressor;
 mod counters;
@@ -131,8 +131,8 @@ impl Tap {
         self.streams.iter().any(|s| s.pending() >= SLICE_BYTES)
     }
 
-    /// Compresses the one slice of this turn: of a stream that has one pending, or else the last one
-    /// of a batch that is due.
+    /// Compresses the one slice of this turn: of a stream that has one pending, or else the last
+    /// one of a batch that is due.
     pub fn end_turn(&mut self, now: Nanos) {
         if !std::mem::take(&mut self.sliced)
             && let Some(index) = self.due(now)

@@ -89,8 +89,8 @@ impl Stream {
         self.counters.topic(self.index.0)
     }
 
-    /// Takes an event, or sheds it; and whether that took this turn's slice, because the batch before
-    /// had to be closed for it.
+    /// Takes an event, or sheds it; and whether that took this turn's slice, because the batch
+    /// before had to be closed for it.
     #[inline]
     pub(super) fn offer<R: Row>(
         &mut self,
@@ -176,8 +176,8 @@ impl Stream {
         Ok(())
     }
 
-    /// Whether the open batch has to be closed. `idle` says whether the spool has committed all that
-    /// it was given.
+    /// Whether the open batch has to be closed. `idle` says whether the spool has committed all
+    /// that it was given.
     #[inline]
     pub(super) fn is_due(&self, now: Nanos, idle: impl Fn() -> bool) -> bool {
         let Some(open) = &self.open else { return false };

@@ -37,9 +37,9 @@ impl DmaDisk {
 
 /// Lets glommio find out whether the device completes by polling.
 ///
-/// It does so when it opens its first file of a device, by a read. A read of an empty file ends before
-/// it reaches the device and seems to say yes; every later read then fails. So its first file has
-/// something in it.
+/// It does so when it opens its first file of a device, by a read. A read of an empty file ends
+/// before it reaches the device and seems to say yes; every later read then fails. So its first
+/// file has something in it.
 async fn probe_polling(path: &Path) -> io::Result<()> {
     let mut file = File::create(path)?;
     file.write_all(&[1; 4096])?;

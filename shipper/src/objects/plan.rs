@@ -1,12 +1,13 @@
 //! Which frames become which object. Pure: frames and the time in, steps out.
 //!
 //! ```text
-//!  frames in log order ─▶ per stream: skip what is delivered ─▶ group ─▶ (size, age, hour, gap) ─▶ step
+//!  frames in log order ─▶ per stream: skip delivered ─▶ group ─▶ (size, age, hour, gap) ─▶ step
 //! ```
 //!
-//! An object holds consecutive frames of one stream, one hour and one schema. A seal that an earlier
-//! start left behind decides its group, for its object may exist already. A frame that turns out to be
-//! corrupt splits its group in two: the object's name would otherwise promise what it does not hold.
+//! An object holds consecutive frames of one stream, one hour and one schema. A seal that an
+//! earlier start left behind decides its group, for its object may exist already. A frame that
+//! turns out to be corrupt splits its group in two: the object's name would otherwise promise what
+//! it does not hold.
 
 use super::key::{log_digest, object_key};
 use crate::spool::cursors::{Seal, SinkCursor};

@@ -1,8 +1,8 @@
 //! An object store: one conditional PUT, and what to make of its answer.
 //!
-//! `AlreadyExists` is ambiguous: a PUT that landed and whose answer was lost comes back as "exists" on
-//! its own retry. So whoever is told so looks at what exists: the same log digest in its footer is ours,
-//! another one is somebody else's and is never overwritten.
+//! `AlreadyExists` is ambiguous: a PUT that landed and whose answer was lost comes back as "exists"
+//! on its own retry. So whoever is told so looks at what exists: the same log digest in its footer
+//! is ours, another one is somebody else's and is never overwritten.
 
 use super::encode::DIGEST_KEY;
 use bytes::Bytes;
@@ -25,7 +25,8 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 pub enum StoreConfig {
     /// A folder on this machine; made if there is none.
     Folder(PathBuf),
-    /// An S3-compatible store. Credentials come from `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`.
+    /// An S3-compatible store. Credentials come from `AWS_ACCESS_KEY_ID` and
+    /// `AWS_SECRET_ACCESS_KEY`.
     S3 {
         /// Bucket.
         bucket: String,

@@ -136,7 +136,11 @@ impl<D: Disk> CursorFile<D> {
     }
 }
 
-fn fill_slot(slot: &mut [u8], writes: u64, text: &[u8]) {
+/// Fills a slot with the JSON text of [`Cursors`], as the `writes`-th write.
+///
+/// # Panics
+/// When the slot has no room for the text.
+pub fn fill_slot(slot: &mut [u8], writes: u64, text: &[u8]) {
     slot.fill(0);
     slot[..8].copy_from_slice(&MAGIC);
     slot[12..16].copy_from_slice(&(text.len() as u32).to_le_bytes());
@@ -146,7 +150,9 @@ fn fill_slot(slot: &mut [u8], writes: u64, text: &[u8]) {
     slot[8..12].copy_from_slice(&crc.to_le_bytes());
 }
 
-fn read_slot(slot: &[u8]) -> Option<(u64, Cursors)> {
+/// Which write made a slot, and what it says; nothing when it is not sound.
+#[must_use]
+pub fn read_slot(slot: &[u8]) -> Option<(u64, Cursors)> {
     let number = |at: usize| slot.get(at..at + 4)?.try_into().ok().map(u32::from_le_bytes);
     if slot.get(..8)? != MAGIC {
         return None;

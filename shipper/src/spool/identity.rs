@@ -1,8 +1,9 @@
 //! Who owns a spool: its edge, its machine, and how often it has started.
 //!
-//! The folder is locked while it is in use, and it remembers the machine. A cloned droplet carries a
-//! spool whose backlog its twin delivers as well, under the same name: it refuses to start until a
-//! person says what it is, with `edge identity reset` (a new appliance) or `adopt` (the disk moved).
+//! The folder is locked while it is in use, and it remembers the machine. A cloned droplet carries
+//! a spool whose backlog its twin delivers as well, under the same name: it refuses to start until
+//! a person says what it is, with `edge identity reset` (a new appliance) or `adopt` (the disk
+//! moved).
 
 use super::SpoolError;
 use brink_proto::ids::{Incarnation, Name};
@@ -85,8 +86,8 @@ impl SpoolFolder {
     }
 }
 
-/// Whether a spool was written on this machine. Only what both sides could read is compared, for some
-/// sources need root.
+/// Whether a spool was written on this machine. Only what both sides could read is compared, for
+/// some sources need root.
 #[must_use]
 pub fn is_this_machine(stored: &Identity) -> bool {
     let here = machine();

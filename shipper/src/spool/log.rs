@@ -148,8 +148,8 @@ impl<F> Log<F> {
         self.segments.range(generation..).next().map(|(g, _)| *g)
     }
 
-    /// Gives a segment its index back, from the frames that a walk found, and says what is missing of
-    /// what its summary had promised.
+    /// Gives a segment its index back, from the frames that a walk found, and says what is missing
+    /// of what its summary had promised.
     pub(crate) fn set_index(&mut self, generation: u32, frames: &[FrameHeader]) {
         let Some(segment) = self.segments.get_mut(&generation) else { return };
         let mut index: Vec<_> = frames.iter().map(|f| Notice::Frame(*f)).collect();

@@ -1,4 +1,4 @@
-//! The seam between the spool and a sink: frames out in log order, decisions back, payloads on request.
+//! The seam between the spool and a sink: frames out in log order, decisions back, payloads.
 //!
 //! ```text
 //!  spool thread                                    sink (delivery thread)
@@ -11,8 +11,8 @@
 //! ```
 //!
 //! Each sink has a port of its own, so a sick one holds up nobody else. BOUND: rings of
-//! [`NOTICES_AHEAD`] notices and [`READS_AHEAD`] payloads; a sink that is behind is told of more frames
-//! when it has taken these.
+//! [`NOTICES_AHEAD`] notices and [`READS_AHEAD`] payloads; a sink that is behind is told of more
+//! frames when it has taken these.
 
 use super::cursors::Seal;
 use brink_proto::{
@@ -78,7 +78,7 @@ pub struct ReadReply {
 pub enum Notice {
     /// A committed frame.
     Frame(FrameHeader),
-    /// The events of `stream` below `end` that it was not told of are gone: their headers are corrupt.
+    /// The events of `stream` below `end` that it was not told of are gone: a corrupt header.
     Lost {
         /// The stream.
         stream: StreamId,

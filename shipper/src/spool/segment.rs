@@ -97,7 +97,7 @@ pub fn read_head(block: &[u8]) -> Result<Option<(u32, u64)>, u8> {
     if block[7] != HEAD_MAGIC[7] {
         return Err(block[7]);
     }
-    Ok(Some((get_u32(block, 12), get_u64(block, 16))))
+    Ok(Some((read_u32(block, 12), read_u64(block, 16))))
 }
 
 /// What a segment holds of one stream.
@@ -186,10 +186,10 @@ impl Summary {
     #[must_use]
     pub fn decode(block: &[u8], generation: u32) -> Option<Summary> {
         let block = block.get(..SUMMARY_BYTES as usize)?;
-        if block[..8] != SUMMARY_MAGIC || !sound(block) || get_u32(block, 12) != generation {
+        if block[..8] != SUMMARY_MAGIC || !sound(block) || read_u32(block, 12) != generation {
             return None;
         }
-        let count = get_u32(block, 24) as usize;
+        let count = read_u32(block, 24) as usize;
         if count > STREAMS_MAX {
             return None;
         }
@@ -198,7 +198,7 @@ impl Summary {
             StreamSummary::decode(&block[at..at + ENTRY_BYTES])
         };
         let streams = (0..count).map(entry).collect::<Option<Vec<_>>>()?;
-        Some(Summary { end: get_u32(block, 16), frames: get_u32(block, 20), streams })
+        Some(Summary { end: read_u32(block, 16), frames: read_u32(block, 20), streams })
     }
 }
 
@@ -221,18 +221,18 @@ impl StreamSummary {
     fn decode(entry: &[u8]) -> Option<StreamSummary> {
         let stream = StreamId {
             edge: Name::from_padded(&entry[..32]).ok()?,
-            incarnation: Incarnation(get_u64(entry, 64)),
+            incarnation: Incarnation(read_u64(entry, 64)),
             shard: ShardId(u16::from_le_bytes([entry[120], entry[121]])),
             topic: Name::from_padded(&entry[32..64]).ok()?,
         };
         Some(StreamSummary {
             stream,
-            first: Sequence(get_u64(entry, 72)),
-            end: Sequence(get_u64(entry, 80)),
-            events: get_u64(entry, 88),
-            bytes: get_u64(entry, 96),
-            hours: (Hour(get_u32(entry, 104)), Hour(get_u32(entry, 108))),
-            offsets: (get_u32(entry, 112), get_u32(entry, 116)),
+            first: Sequence(read_u64(entry, 72)),
+            end: Sequence(read_u64(entry, 80)),
+            events: read_u64(entry, 88),
+            bytes: read_u64(entry, 96),
+            hours: (Hour(read_u32(entry, 104)), Hour(read_u32(entry, 108))),
+            offsets: (read_u32(entry, 112), read_u32(entry, 116)),
         })
     }
 }
@@ -246,7 +246,7 @@ fn seal(block: &mut [u8]) {
 
 fn sound(block: &[u8]) -> bool {
     let zeroed = crc32c::crc32c_append(crc32c::crc32c(&block[..8]), &[0; 4]);
-    crc32c::crc32c_append(zeroed, &block[12..]) == get_u32(block, 8)
+    crc32c::crc32c_append(zeroed, &block[12..]) == read_u32(block, 8)
 }
 
 fn put_u32(block: &mut [u8], at: usize, value: u32) {
@@ -257,13 +257,13 @@ fn put_u64(block: &mut [u8], at: usize, value: u64) {
     block[at..at + 8].copy_from_slice(&value.to_le_bytes());
 }
 
-fn get_u32(block: &[u8], at: usize) -> u32 {
+fn read_u32(block: &[u8], at: usize) -> u32 {
     let mut bytes = [0; 4];
     bytes.copy_from_slice(&block[at..at + 4]);
     u32::from_le_bytes(bytes)
 }
 
-fn get_u64(block: &[u8], at: usize) -> u64 {
+fn read_u64(block: &[u8], at: usize) -> u64 {
     let mut bytes = [0; 8];
     bytes.copy_from_slice(&block[at..at + 8]);
     u64::from_le_bytes(bytes)

@@ -1,10 +1,10 @@
 //! Finds the frames of a segment by their headers, and tells what is torn from what is corrupt.
 //!
-//! A frame's header says what was synced before it was written. So when a place holds no sound frame,
-//! and a later frame of the same segment says that this place had been synced, the disk has lost what
-//! it had promised to keep: that is *corruption*, and reading goes on behind it. Otherwise the place
-//! was being written when the end came: it is *torn*, nobody was told that it is durable, and the
-//! log ends there.
+//! A frame's header says what was synced before it was written. So when a place holds no sound
+//! frame, and a later frame of the same segment says that this place had been synced, the disk has
+//! lost what it had promised to keep: that is *corruption*, and reading goes on behind it.
+//! Otherwise the place was being written when the end came: it is *torn*, nobody was told that it
+//! is durable, and the log ends there.
 
 use super::segment::FRAMES_FROM;
 use crate::disk::DiskFile;
@@ -16,27 +16,36 @@ const WINDOW_BYTES: usize = 64 * 1024;
 
 /// A range of a segment that should hold frames and does not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Hole {
-    pub(crate) from: u32,
-    pub(crate) to: u32,
+pub struct Hole {
+    /// Its first byte.
+    pub from: u32,
+    /// The byte behind its last.
+    pub to: u32,
 }
 
 /// What a walk found.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Walked {
+pub struct Walked {
     /// Sound frames in order.
-    pub(crate) frames: Vec<FrameHeader>,
+    pub frames: Vec<FrameHeader>,
     /// Corrupt ranges between them.
-    pub(crate) holes: Vec<Hole>,
+    pub holes: Vec<Hole>,
     /// Offset behind the last frame that counts.
-    pub(crate) end: u32,
+    pub end: u32,
 }
 
 /// Walks a segment from its first frame up to `limit`, and ends it where it is torn.
-pub(crate) async fn walk<F: DiskFile>(file: &F, generation: u32, limit: u32) -> io::Result<Walked> {
+///
+/// # Errors
+/// What the disk said; [`io::ErrorKind::Unsupported`] when a newer build wrote a frame of it.
+pub async fn walk<F: DiskFile>(file: &F, generation: u32, limit: u32) -> io::Result<Walked> {
     let mut walked = headers(file, generation, limit).await?;
-    cut_at_first_torn_hole(&mut walked, generation);
-    cut_at_first_torn_payload(&mut walked, file).await?;
+    // Asked before anything is cut off: what a frame says was synced was synced, even where the frame
+    // itself does not count.
+    if let Some(committed) = walked.frames.iter().map(|f| f.commit_position).max() {
+        cut_at_first_torn_hole(&mut walked, generation, committed);
+        cut_at_first_torn_payload(&mut walked, file, committed).await?;
+    }
     Ok(walked)
 }
 
@@ -64,10 +73,8 @@ pub(crate) async fn headers<F: DiskFile>(
     Ok(walked)
 }
 
-fn cut_at_first_torn_hole(walked: &mut Walked, generation: u32) {
-    let committed = walked.frames.iter().map(|f| f.commit_position).max();
-    let is_torn =
-        |hole: &Hole| committed.is_none_or(|c| c <= LogPosition::new(generation, hole.from));
+fn cut_at_first_torn_hole(walked: &mut Walked, generation: u32, committed: LogPosition) {
+    let is_torn = |hole: &Hole| committed <= LogPosition::new(generation, hole.from);
     if let Some(at) = walked.holes.iter().position(is_torn) {
         let from = walked.holes[at].from;
         walked.holes.truncate(at);
@@ -77,10 +84,11 @@ fn cut_at_first_torn_hole(walked: &mut Walked, generation: u32) {
 }
 
 /// Frames behind the last commit that a header speaks of may have a header and no payload.
-async fn cut_at_first_torn_payload<F: DiskFile>(walked: &mut Walked, file: &F) -> io::Result<()> {
-    let Some(committed) = walked.frames.iter().map(|f| f.commit_position).max() else {
-        return Ok(());
-    };
+async fn cut_at_first_torn_payload<F: DiskFile>(
+    walked: &mut Walked,
+    file: &F,
+    committed: LogPosition,
+) -> io::Result<()> {
     let mut bytes = Vec::new();
     for at in 0..walked.frames.len() {
         let frame = walked.frames[at];
@@ -146,5 +154,115 @@ impl<F: DiskFile> Window<'_, F> {
             }
             Some(Err(_)) | None => Ok(None),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::AlignedBuffer;
+    use brink_proto::{
+        frame::{BatchInfo, SHED_REASONS},
+        ids::{Class, Hour, Sequence},
+    };
+
+    const GENERATION: u32 = 3;
+    const BLOCK: usize = FRAME_ALIGN;
+
+    /// Frames of one block each, one behind the other; each names the block below which all is synced.
+    fn segment(commits: &[usize]) -> Vec<u8> {
+        let mut bytes = vec![0; (2 + commits.len()) * BLOCK];
+        for (index, commit) in commits.iter().enumerate() {
+            let at = (1 + index) * BLOCK;
+            let payload = [index as u8; 100];
+            let header = FrameHeader {
+                batch: BatchInfo {
+                    stream: "e/7/0/t".parse().unwrap(),
+                    first_sequence: Sequence(index as u64),
+                    count: 1,
+                    base_timestamp_ms: 0,
+                    max_timestamp_ms: 0,
+                    hour: Hour(0),
+                    schema: 1,
+                    class: Class::Normal,
+                    raw_bytes: 100,
+                    payload_bytes: 100,
+                    shed: [0; SHED_REASONS],
+                },
+                position: LogPosition::new(GENERATION, at as u32),
+                commit_position: LogPosition::new(GENERATION, (commit * BLOCK) as u32),
+                payload_crc: crc32c::crc32c(&payload),
+            };
+            bytes[at..at + HEADER_BYTES].copy_from_slice(&header.encode());
+            bytes[at + HEADER_BYTES..at + HEADER_BYTES + 100].copy_from_slice(&payload);
+        }
+        bytes
+    }
+
+    struct File(Vec<u8>);
+
+    /// Nobody writes.
+    struct NoBuffer;
+
+    impl AlignedBuffer for NoBuffer {
+        fn bytes(&self) -> &[u8] {
+            &[]
+        }
+
+        fn bytes_mut(&mut self) -> &mut [u8] {
+            &mut []
+        }
+    }
+
+    impl DiskFile for File {
+        type Buffer = NoBuffer;
+
+        async fn write(&self, _offset: u64, _buffer: NoBuffer) -> io::Result<()> {
+            Err(io::ErrorKind::ReadOnlyFilesystem.into())
+        }
+
+        async fn read(&self, offset: u64, bytes: usize, out: &mut Vec<u8>) -> io::Result<()> {
+            let from = offset as usize;
+            out.clear();
+            out.extend_from_slice(&self.0[from..(from + bytes).min(self.0.len())]);
+            Ok(())
+        }
+
+        async fn sync(&self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// What is found, by block, after the headers of some frames and the payloads of others are gone.
+    fn check(
+        commits: &[usize],
+        headers: &[usize],
+        payloads: &[usize],
+        found: &[u32],
+        holes: usize,
+    ) {
+        let mut bytes = segment(commits);
+        headers.iter().for_each(|block| bytes[block * BLOCK] ^= 1);
+        payloads.iter().for_each(|block| bytes[block * BLOCK + HEADER_BYTES] ^= 1);
+        let limit = bytes.len() as u32;
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let walked = runtime.block_on(walk(&File(bytes), GENERATION, limit)).unwrap();
+        let blocks = walked.frames.iter().map(|f| f.position.offset() / FRAME_ALIGN as u32);
+        let blocks: Vec<u32> = blocks.collect();
+        let damage = format!("{commits:?}, headers {headers:?}, payloads {payloads:?}");
+        assert_eq!((blocks.as_slice(), walked.holes.len()), (found, holes), "{damage}");
+    }
+
+    #[test]
+    fn what_was_synced_is_corrupt_and_what_was_being_written_is_torn() {
+        check(&[], &[], &[], &[], 0);
+        check(&[1, 1, 3, 3], &[], &[], &[1, 2, 3, 4], 0);
+        check(&[1, 1, 3, 3], &[2], &[], &[1, 3, 4], 1);
+        check(&[1, 1, 3, 3], &[3], &[], &[1, 2], 0);
+        check(&[1, 1, 3, 3], &[], &[2], &[1, 2, 3, 4], 0);
+        check(&[1, 1, 3, 3], &[], &[3], &[1, 2], 0);
+        check(&[1, 1, 3, 3], &[1, 4], &[], &[2, 3], 1);
+        // The only frame that says that block 1 was synced is behind a torn one.
+        check(&[1, 1, 3, 3], &[3], &[1], &[1, 2], 0);
     }
 }

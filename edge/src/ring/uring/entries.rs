@@ -98,8 +98,8 @@ pub(super) fn read_wake(slot: u32, into: &mut [u8; 8]) -> squeue::Entry {
 
 /// Where the kernel writes the addresses of those who connect.
 ///
-/// A multishot accept into the file table does not tell the peer's address, so there are a few single
-/// ones, each with memory of its own.
+/// A multishot accept into the file table does not tell the peer's address, so there are a few
+/// single ones, each with memory of its own.
 pub(super) struct AcceptSlots {
     /// `ACCEPTS_ARMED` for each listener; never moved while an accept is armed.
     slots: Box<[AcceptSlot]>,

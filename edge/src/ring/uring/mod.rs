@@ -1,16 +1,16 @@
 //! The real ring, on the io_uring crate.
 //!
-//! In reading order: [`rungs`] says what this kernel can do, `setup` builds and locks down the ring,
-//! and here operations become entries and completions become [`Completion`]s.
+//! In reading order: [`rungs`] says what this kernel can do, `setup` builds and locks down the
+//! ring, and here operations become entries and completions become [`Completion`]s.
 //!
 //! ```text
 //!  user data   kind 8 bits │ generation 24 bits │ slot 32 bits
 //!  file table  0 .. listeners: listeners │ wake │ connections, given out by the kernel
 //! ```
 //!
-//! The ring is made disabled. Files, buffers and the ring's own descriptor are registered, then what
-//! it may do is restricted to the seven operations of `setup` and two flags, then it is enabled: whoever takes
-//! over this process cannot make it open a file.
+//! The ring is made disabled. Files, buffers and the ring's own descriptor are registered, then
+//! what it may do is restricted to the seven operations of `setup` and two flags, then it is
+//! enabled: whoever takes over this process cannot make it open a file.
 
 mod buffers;
 mod entries;
@@ -62,12 +62,12 @@ impl UringRing<'_> {
         self.rungs
     }
 
-    /// Queues an entry. A full queue is handed to the kernel first, outside the turn's one entering.
+    /// Queues an entry. A full queue is handed to the kernel first, by an entering of its own.
     fn push(&mut self, entry: &squeue::Entry) {
         loop {
             // SAFETY: what entries point to is owned by this ring (accept addresses, the wake's
-            // read) or by memory that it keeps alive (receive buffers, blocks), and stays where it is
-            // until the completion.
+            // read) or by memory that it keeps alive (receive buffers, blocks), and stays where it
+            // is until the completion.
             if unsafe { self.submissions.push(entry) }.is_ok() {
                 self.queued += 1;
                 return;
@@ -97,8 +97,8 @@ impl UringRing<'_> {
                 if self.rungs.no_iowait {
                     flags |= EnterFlags::NO_IOWAIT;
                 }
-                // SAFETY: `SubmitArgs` is laid out as the kernel's argument, which EXT_ARG announces,
-                // and it and the time live until the call returns.
+                // SAFETY: `SubmitArgs` is laid out as the kernel's argument, which EXT_ARG
+                // announces, and it and the time live until the call returns.
                 unsafe { self.submitter.enter(self.queued, 1, flags.bits(), Some(&args)) }
             }
         };

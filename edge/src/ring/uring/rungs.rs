@@ -1,8 +1,8 @@
 //! The ladder: what this kernel's io_uring can do, and what we do without.
 //!
 //! The floor is Linux 6.1: single issuer, deferred task work, multishot receives into provided
-//! buffers, direct accepts. Above it every rung is looked for and never assumed, and each can be taken
-//! away by configuration (`[ring] without = [...]`), so that the tests climb all of them.
+//! buffers, direct accepts. Above it every rung is looked for and never assumed, and each can be
+//! taken away by configuration (`[ring] without = [...]`), so that the tests climb all of them.
 
 use io_uring::{IoUring, cqueue, squeue};
 use rustix::io::Errno;

@@ -27,8 +27,8 @@ pub(super) fn impression<'a>(request: &Request<'a>, view: &PixelView) -> Impress
     }
 }
 
-/// Whether an exchange put a value where its macro stood: `${AUCTION_ID}`, plain or percent-encoded,
-/// means that it did not.
+/// Whether an exchange put a value where its macro stood: `${AUCTION_ID}`, plain or
+/// percent-encoded, means that it did not.
 fn is_expanded(value: &[u8]) -> bool {
     let unexpanded = value.starts_with(b"${")
         || value.get(..6).is_some_and(|v| v.eq_ignore_ascii_case(b"%24%7B"));

@@ -1,8 +1,8 @@
 //! Events into columns: the fields of a Protobuf message, appended to Arrow builders.
 //!
-//! Which columns there are comes from the topic's schema. A field that a message does not have is null,
-//! or proto3's default where the column may not be null; a field that the schema does not know, from a
-//! newer writer, is passed over.
+//! Which columns there are comes from the topic's schema. A field that a message does not have is
+//! null, or proto3's default where the column may not be null; a field that the schema does not
+//! know, from a newer writer, is passed over.
 
 use arrow_array::{
     ArrayRef, RecordBatch,
@@ -18,8 +18,8 @@ use brink_proto::{
 };
 use std::sync::Arc;
 
-/// Rows that are handed to the writer at once, whatever frames they came in: pages break at the same
-/// rows then, and the same rows become the same bytes.
+/// Rows that are handed to the writer at once, whatever frames they came in: pages break at the
+/// same rows then, and the same rows become the same bytes.
 pub(super) const ROWS_AT_ONCE: usize = 8192;
 
 pub(super) struct Columns {

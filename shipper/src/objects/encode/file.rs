@@ -1,8 +1,8 @@
 //! One Parquet object: rows in the order of their sequences, the log digest in the footer.
 //!
-//! Single-threaded, no clock, a fixed `created_by`: the same rows are the same bytes, as long as the
-//! writer's version is the same. Version 1 pages and no delta encodings, which every reader of the
-//! Hadoop world reads; page index, and bloom filters on the columns that people look up by.
+//! Single-threaded, no clock, a fixed `created_by`: the same rows are the same bytes, as long as
+//! the writer's version is the same. Version 1 pages and no delta encodings, which every reader of
+//! the Hadoop world reads; page index, and bloom filters on the columns that people look up by.
 
 use super::{
     super::plan::WRITER_VERSION,

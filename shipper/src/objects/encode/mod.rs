@@ -1,4 +1,4 @@
-//! The encoder: a thread of low priority that turns the frames of one object at a time into Parquet.
+//! The encoder: a thread of low priority that turns frames into Parquet, one object at a time.
 //!
 //! Payloads are read through the spool, so that appends come first on the disk; they are checked
 //! against their checksums once more, decompressed, and appended row by row. Memory is one object.
@@ -86,6 +86,7 @@ impl Encoder {
         schemas: Vec<&'static Schema>,
         cpus: Vec<usize>,
     ) -> io::Result<Encoder> {
+        // BOUND: whoever asks waits for the answer before it asks again.
         let (jobs, inbox) = sync_channel(1);
         let thread = thread::Builder::new().name("encode".to_owned()).spawn(move || {
             settle(&cpus, Weight::Lowest);
