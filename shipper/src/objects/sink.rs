@@ -97,8 +97,12 @@ pub struct ObjectSink {
     pub phase: watch::Receiver<Phase>,
 }
 
-/// How often the rings are looked at.
-const POLL: Duration = Duration::from_millis(10);
+/// How often the spool's rings are looked at: objects gather for seconds, and on one core each look
+/// is time that a request may have to wait for.
+const POLL: Duration = Duration::from_millis(50);
+
+/// The same while somebody waits for the end of a drain.
+const DRAIN_POLL: Duration = Duration::from_millis(5);
 
 /// Between tries on a store that fails: doubled each time up to the longest.
 const RETRY_FIRST: Duration = Duration::from_millis(200);
@@ -130,7 +134,7 @@ impl ObjectSink {
                     }
                 }
                 None if draining && self.is_drained(&planner) => break,
-                None => self.pause(POLL).await,
+                None => self.pause(if draining { DRAIN_POLL } else { POLL }).await,
             }
         }
         self.encoder.join();

@@ -30,8 +30,8 @@ use std::{collections::VecDeque, io, rc::Rc, time::Duration};
 const TICK_WAITED: Duration = Duration::from_millis(1);
 
 /// Otherwise. Every park of the executor interrupts the shards' cores once (a membarrier), so the
-/// tick is as slow as the rings allow.
-const TICK_IDLE: Duration = Duration::from_millis(10);
+/// tick is as slow as the rings allow: their buffers must last for two of them.
+const TICK_IDLE: Duration = Duration::from_millis(25);
 
 /// How long the fast tick is kept behind the last one who waited.
 const WAITED_LINGER: Duration = Duration::from_millis(100);
@@ -106,19 +106,24 @@ impl<D: Disk, T: Timer> Committer<D, T> {
 
     fn is_due(&self) -> bool {
         let Some(since) = self.held_since else { return false };
-        let config = &self.shared.config;
-        let age = self.shared.timer.now().saturating_sub(since);
         self.rings.iter().any(SpoolEnd::has_waiters)
-            || self.held_bytes >= config.group_bytes
-            || age >= config.commit_interval
+            || self.held_bytes >= self.shared.config.group_bytes
+            || self.shared.timer.now() >= self.due_at(since)
+    }
+
+    /// When what is held since then is committed at the latest. It may have waited for a tick already.
+    fn due_at(&self, since: Duration) -> Duration {
+        since + self.shared.config.commit_interval.saturating_sub(TICK_IDLE)
     }
 
     fn tick(&self) -> Duration {
         let now = self.shared.timer.now();
         match self.waited_at {
-            Some(at) if now.saturating_sub(at) < WAITED_LINGER => TICK_WAITED,
-            _ => TICK_IDLE,
+            Some(at) if now.saturating_sub(at) < WAITED_LINGER => return TICK_WAITED,
+            _ => {}
         }
+        let due = self.held_since.map(|since| self.due_at(since).saturating_sub(now));
+        due.map_or(TICK_IDLE, |due| due.clamp(TICK_WAITED, TICK_IDLE))
     }
 
     fn publish_fullness(&self) {

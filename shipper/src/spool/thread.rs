@@ -51,8 +51,8 @@ const SERVE_SHARES: usize = 100;
 /// wait for the disk or for a timer at every step, so they need no preemption.
 const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// How long the executor sleeps at most. Whatever else makes it sleep with tasks that could run, such
-/// as a wake-up from another thread in that same instant, is over after so long.
+/// How long the executor sleeps at most. Whatever else makes it sleep with tasks that could run,
+/// such as a wake-up from another thread in that same instant, is over after so long.
 const HEARTBEAT: Duration = Duration::from_millis(100);
 
 /// glommio refuses to start below this, whoever the user is.

@@ -40,8 +40,8 @@ pub struct Walked {
 /// What the disk said; [`io::ErrorKind::Unsupported`] when a newer build wrote a frame of it.
 pub async fn walk<F: DiskFile>(file: &F, generation: u32, limit: u32) -> io::Result<Walked> {
     let mut walked = headers(file, generation, limit).await?;
-    // Asked before anything is cut off: what a frame says was synced was synced, even where the frame
-    // itself does not count.
+    // Asked before anything is cut off: what a frame says was synced was synced, even where the
+    // frame itself does not count.
     if let Some(committed) = walked.frames.iter().map(|f| f.commit_position).max() {
         cut_at_first_torn_hole(&mut walked, generation, committed);
         cut_at_first_torn_payload(&mut walked, file, committed).await?;
@@ -169,7 +169,7 @@ mod tests {
     const GENERATION: u32 = 3;
     const BLOCK: usize = FRAME_ALIGN;
 
-    /// Frames of one block each, one behind the other; each names the block below which all is synced.
+    /// Frames of one block each, in a row; each names the block below which all is synced.
     fn segment(commits: &[usize]) -> Vec<u8> {
         let mut bytes = vec![0; (2 + commits.len()) * BLOCK];
         for (index, commit) in commits.iter().enumerate() {
@@ -233,7 +233,7 @@ mod tests {
         }
     }
 
-    /// What is found, by block, after the headers of some frames and the payloads of others are gone.
+    /// What is found, by block, with the headers of some frames and the payloads of others gone.
     fn check(
         commits: &[usize],
         headers: &[usize],
