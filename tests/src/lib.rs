@@ -1,11 +1,24 @@
 //! What the tests stand on: a simulated world, and real processes.
 //!
-//! - [`sim`]: ring, disk and clock without hardware: a shard, its tap and a spool run under virtual time,
-//!   with faults, from one seed.
+//! - [`sim`]: ring, disk and clock without hardware: a shard, its tap and a spool run under virtual
+//!   time, with faults, from one seed.
 //! - [`process`]: the real `edge` in a folder of its own, on ports of the kernel's choice.
+//!   [`status`]: what it says of itself.
+//! - [`appliance`]: a real appliance in this process.
+//! - [`site`]: a folder with everything of one appliance. [`audit`]: what was delivered, read back.
+//! - [`volume`]: a small disk that can be filled.
 //! - [`http`]: a plain client that sends bytes as it is told to.
+//! - [`fuzz`]: parsers against any bytes.
+//! - [`tidy`]: the rules of the house, held over the repository.
 #![forbid(unsafe_code)]
 
+pub mod appliance;
+pub mod audit;
+pub mod fuzz;
 pub mod http;
 pub mod process;
 pub mod sim;
+pub mod site;
+pub mod status;
+pub mod tidy;
+pub mod volume;

@@ -1,4 +1,4 @@
-//! Shard, tap and spool under virtual time: clients that cut and pipeline, disks that fail, power that goes.
+//! Shard, tap and spool under virtual time: clients that cut, disks that fail, power that goes.
 //!
 //! Each seed is one history. What must hold in all of them:
 //! - answers come in the order of their requests;

@@ -1,7 +1,7 @@
 //! A disk that can fail, fill, tear and lose its power.
 //!
-//! What was written is not durable before a sync, and names not before theirs. At a crash each 512-byte
-//! sector of what was not synced is kept or lost by chance, and so is each name.
+//! What was written is not durable before a sync, and names not before theirs. At a crash each
+//! 512-byte sector of what was not synced is kept or lost by chance, and so is each name.
 
 use super::{clock::SimClock, random::Random};
 use brink_shipper::disk::{AlignedBuffer, Disk, DiskFile, Timer};

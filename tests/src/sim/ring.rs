@@ -1,4 +1,4 @@
-//! A ring without a kernel, with the same rules: completions of what was queued come with an entering.
+//! A ring without a kernel, with the same rules: completions come with an entering.
 
 use super::{
     network::{ClientId, Network},

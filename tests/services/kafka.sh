@@ -1,0 +1,199 @@
+#!/usr/bin/env bash
+# One real Apache Kafka broker for tests and for the curious: KRaft, one process, loopback only.
+#
+#   kafka.sh fetch         collect the jars, once; later starts need no network
+#   kafka.sh start [DIR]   start a broker that keeps everything below DIR (a new temporary folder, if none is
+#                          given), and say how to stop it
+#   kafka.sh stop DIR      stop it, and remove what it kept there
+#   kafka.sh run           start one, and stop it when standard input ends: a test that holds the other end
+#                          leaves no broker behind, however it dies
+#
+# Standard output is for programs: `dir=…`, `address=127.0.0.1:PORT`, `version=…`. What is being done, and what
+# went wrong, is told on standard error. Exit code 69: the broker cannot be had here (no Java, no Maven, no
+# network); 1: it can, and did not start.
+#
+# Maven collects the jars of kafka/pom.xml with the machine's own settings, into a folder outside the clone:
+# ${BRINK_CACHE:-$HOME/.cache/brink}.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+cache=${BRINK_CACHE:-$HOME/.cache/brink}
+readonly UNAVAILABLE=69
+# Sixteen bytes in base64; every broker is a cluster of its own all the same.
+readonly CLUSTER_ID=QnJpbmtUZXN0Q2x1c3Rlcg
+readonly FETCH_SECONDS_MAX=600 START_SECONDS_MAX=60 STOP_SECONDS_MAX=20 RUN_SECONDS_MAX=1800
+
+say() { echo "kafka.sh: $*" >&2; }
+unavailable() { say "$*"; exit "$UNAVAILABLE"; }
+
+# The folder of the jars; its name changes with the pom.
+jars() { echo "$cache/kafka-$(sha256sum "$here/kafka/pom.xml" | cut -c1-12)"; }
+
+fetch() {
+    local jars java
+    command -v java >/dev/null || unavailable "there is no java; install a Java runtime, 17 or later"
+    java=$(java -XshowSettings:properties -version 2>&1 | sed -n 's/.*java\.specification\.version = //p')
+    [[ "$java" =~ ^[0-9]+$ && "$java" -ge 17 ]] || unavailable "java is version $java; the broker needs 17 or later"
+    jars=$(jars)
+    [[ -e "$jars/complete" ]] && return
+    command -v mvn >/dev/null || unavailable "there is no mvn; install Maven, which collects the broker's jars"
+    mkdir -p "$jars"
+    # Tests that start at once fetch once.
+    exec 9>"$jars/lock"
+    flock -w "$FETCH_SECONDS_MAX" 9 || unavailable "another fetch holds $jars/lock"
+    if [[ ! -e "$jars/complete" ]]; then
+        say "collecting the broker's jars into $jars"
+        timeout "$FETCH_SECONDS_MAX" mvn --batch-mode --file "$here/kafka/pom.xml" \
+            dependency:copy-dependencies "-DoutputDirectory=$jars" >"$jars/fetch.log" 2>&1 </dev/null || {
+            grep -F '[ERROR]' "$jars/fetch.log" | head -n 5 >&2 || true
+            unavailable "Maven could not collect the jars; all it said is in $jars/fetch.log"
+        }
+        touch "$jars/complete"
+    fi
+    exec 9>&-
+}
+
+# A port that nobody listens on, below those that the kernel gives to outgoing connections.
+free_port() {
+    local port hex
+    for _ in {1..100}; do
+        port=$((20000 + RANDOM % 12000))
+        hex=$(printf ':%04X ' "$port")
+        cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | grep -qF "$hex" || { echo "$port"; return; }
+    done
+    say "no free port was found in 100 tries"
+    return 1
+}
+
+# Writes the configuration. Everything that is kept per topic is as small as one broker allows.
+configure() {
+    local dir=$1 port=$2 controller=$3
+    cat >"$dir/server.properties" <<END
+process.roles=broker,controller
+node.id=1
+controller.quorum.bootstrap.servers=127.0.0.1:$controller
+listeners=PLAINTEXT://127.0.0.1:$port,CONTROLLER://127.0.0.1:$controller
+advertised.listeners=PLAINTEXT://127.0.0.1:$port
+controller.listener.names=CONTROLLER
+log.dirs=$dir/log
+num.network.threads=1
+num.io.threads=2
+log.cleaner.dedupe.buffer.size=4194304
+group.initial.rebalance.delay.ms=0
+offsets.topic.num.partitions=1
+offsets.topic.replication.factor=1
+transaction.state.log.num.partitions=1
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+share.coordinator.state.topic.num.partitions=1
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+END
+}
+
+# Becomes the java that works for a folder; to be called in a shell of its own.
+become_java() {
+    local dir=$1
+    shift
+    # The broker lives for seconds: a small heap, the collector that starts fastest, no optimising compiler.
+    exec java -Xms128m -Xmx512m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Dlog4j2.level=INFO \
+        -Dbrink.dir="$dir" -cp "$(jars)/*" "$@"
+}
+
+# Whether the broker of a folder runs. Its process is known by its command line too: ids are used again.
+is_running() {
+    local pid
+    pid=$(cat "$1/pid" 2>/dev/null) || return 1
+    cat "/proc/$pid/cmdline" 2>/dev/null | tr '\0' '\n' | grep -qxF -- "-Dbrink.dir=$1"
+}
+
+wait_until_started() {
+    local dir=$1 pid=$2
+    for _ in $(seq $((START_SECONDS_MAX * 10))); do
+        grep -qF 'Kafka Server started' "$dir/broker.log" && return
+        kill -0 "$pid" 2>/dev/null || return 1
+        sleep 0.1
+    done
+    return 1
+}
+
+start_once() {
+    local dir=$1 port controller
+    port=$(free_port)
+    controller=$(free_port)
+    rm -rf "$dir/log"
+    configure "$dir" "$port" "$controller"
+    # The broker's log begins with what the formatting said.
+    (become_java "$dir" kafka.tools.StorageTool format --standalone -t "$CLUSTER_ID" \
+        -c "$dir/server.properties") >"$dir/broker.log" 2>&1 </dev/null || return 1
+    become_java "$dir" kafka.Kafka "$dir/server.properties" >>"$dir/broker.log" 2>&1 </dev/null &
+    echo $! >"$dir/pid"
+    wait_until_started "$dir" $! || return 1
+    echo "dir=$dir"
+    echo "address=127.0.0.1:$port"
+    echo "version=$(basename "$(jars)"/kafka-clients-*.jar .jar | sed 's/kafka-clients-//')"
+}
+
+start() {
+    local dir=$1
+    fetch
+    # Somebody may take the port between the choice and the start.
+    for _ in 1 2 3; do
+        start_once "$dir" && return
+        halt "$dir"
+        grep -qF 'Address already in use' "$dir/broker.log" 2>/dev/null || break
+        say "a port was taken meanwhile; trying others"
+    done
+    say "the broker did not start; the end of its log:"
+    tail -n 30 "$dir/broker.log" >&2 || true
+    exit 1
+}
+
+# Stops the broker of a folder, if it runs.
+halt() {
+    local dir=$1 pid
+    is_running "$dir" || return 0
+    pid=$(cat "$dir/pid")
+    kill "$pid" 2>/dev/null || true
+    for _ in $(seq $((STOP_SECONDS_MAX * 10))); do
+        is_running "$dir" || return 0
+        sleep 0.1
+    done
+    say "the broker $pid did not end within $STOP_SECONDS_MAX s; killing it"
+    kill -KILL "$pid" 2>/dev/null || true
+}
+
+stop() {
+    local dir=$1
+    [[ -e "$dir/server.properties" ]] || { say "$dir is no folder of a broker"; exit 1; }
+    halt "$dir"
+    rm -rf "$dir"
+    say "stopped, and removed $dir"
+}
+
+new_dir() { mktemp -d "${TMPDIR:-/tmp}/brink-kafka.XXXXXX"; }
+
+run() {
+    # Not local: the trap runs when this function has been left.
+    run_dir=$(new_dir)
+    # Whatever ends this script ends the broker.
+    trap 'halt "$run_dir"; rm -rf "$run_dir"' EXIT
+    trap 'exit 1' INT TERM HUP
+    start "$run_dir"
+    # BOUND: nobody's test takes this long.
+    timeout --foreground "$RUN_SECONDS_MAX" cat >/dev/null || say "stopping after $RUN_SECONDS_MAX s"
+}
+
+case "${1:-}" in
+    fetch) fetch ;;
+    start)
+        dir=${2:-$(new_dir)}
+        mkdir -p "$dir"
+        dir=$(cd "$dir" && pwd)
+        start "$dir"
+        say "the broker runs; stop it with: $0 stop $dir"
+        ;;
+    stop) stop "$(cd "${2:?usage: kafka.sh stop DIR}" && pwd)" ;;
+    run) run ;;
+    *) sed -n '2,/^set /s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+esac

@@ -1,0 +1,101 @@
+"""What librdkafka and Google's Protobuf see of a topic, as JSON on standard output.
+
+    read_kafka.py BROKER TOPIC PROTO MESSAGE [--rows FILE]
+
+Reads all partitions from the first offset to the last, with every checksum checked, and decodes each value as MESSAGE
+of the file PROTO. `--rows` writes every record as one line of JSON: the fields of its message, null for an optional one
+that is not set, and `@partition`, `@offset`, `@timestamp` beside them.
+"""
+
+import argparse
+import json
+import os
+import tempfile
+
+import confluent_kafka
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, unknown_fields
+from grpc_tools import protoc
+
+SECONDS_MAX = 30
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name in ("broker", "topic", "proto", "message"):
+        parser.add_argument(name)
+    parser.add_argument("--rows")
+    return parser.parse_args()
+
+
+def message_class(proto, name):
+    """The class of a message, as protoc understands its file."""
+    with tempfile.TemporaryDirectory() as scratch:
+        out = os.path.join(scratch, "descriptors")
+        folder = os.path.dirname(os.path.abspath(proto))
+        if protoc.main(["protoc", f"-I{folder}", f"--descriptor_set_out={out}", os.path.abspath(proto)]) != 0:
+            raise SystemExit(f"protoc does not take {proto}")
+        with open(out, "rb") as file:
+            files = descriptor_pb2.FileDescriptorSet.FromString(file.read())
+    pool = descriptor_pool.DescriptorPool()
+    for file in files.file:
+        pool.Add(file)
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName(name))
+
+
+def fields(message):
+    """All fields of a message; null for an optional one that is not set."""
+    value = lambda f: getattr(message, f.name) if not f.has_presence or message.HasField(f.name) else None
+    return {field.name: value(field) for field in message.DESCRIPTOR.fields}
+
+
+def records(broker, topic):
+    """The records of all partitions, each up to its high watermark."""
+    consumer = confluent_kafka.Consumer(
+        {
+            "bootstrap.servers": broker,
+            "group.id": "brink-readers",
+            "enable.auto.commit": False,
+            "check.crcs": True,
+            "broker.address.family": "v4",
+        }
+    )
+    ends, starts = {}, []
+    for number in consumer.list_topics(topic, timeout=SECONDS_MAX).topics[topic].partitions:
+        partition = confluent_kafka.TopicPartition(topic, number)
+        first, end = consumer.get_watermark_offsets(partition, timeout=SECONDS_MAX)
+        if first < end:
+            partition.offset = first
+            starts.append(partition)
+            ends[number] = end
+    consumer.assign(starts)
+    while ends:
+        record = consumer.poll(SECONDS_MAX)
+        if record is None:
+            raise SystemExit(f"nothing came for {SECONDS_MAX} s from partitions that end at {ends}")
+        if record.error():
+            raise SystemExit(f"{record.error()}, of partitions that end at {ends}")
+        if record.offset() + 1 == ends[record.partition()]:
+            del ends[record.partition()]
+        yield record
+    consumer.close()
+
+
+def main():
+    asked = arguments()
+    decode = message_class(asked.proto, asked.message).FromString
+    seen = {"records": 0, "keys": 0, "headers": 0, "unknown_fields": 0, "not_create_time": 0}
+    with open(asked.rows or os.devnull, "w", encoding="utf-8") as rows:
+        for record in records(asked.broker, asked.topic):
+            message = decode(record.value())
+            kind, timestamp = record.timestamp()
+            seen["records"] += 1
+            seen["keys"] += record.key() is not None
+            seen["headers"] += record.headers() is not None
+            seen["unknown_fields"] += len(unknown_fields.UnknownFieldSet(message))
+            seen["not_create_time"] += kind != confluent_kafka.TIMESTAMP_CREATE_TIME
+            place = {"@partition": record.partition(), "@offset": record.offset(), "@timestamp": timestamp}
+            rows.write(json.dumps(fields(message) | place) + "\n")
+    print(json.dumps({"reader": f"librdkafka {confluent_kafka.libversion()[0]}", **seen}))
+
+
+main()

@@ -1,0 +1,98 @@
+//! A folder with everything of one appliance in it: its configuration, its spool, its objects.
+//!
+//! The appliance in it is a process that is started, ended, killed and started again; what it
+//! leaves behind is looked at in between.
+
+use crate::{
+    appliance::{Extra, configuration},
+    audit::Audit,
+    process::{self, Serving},
+};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Output,
+};
+use tempfile::TempDir;
+
+/// The folder, and the text of the configuration.
+pub struct Site {
+    dir: TempDir,
+    text: String,
+}
+
+impl Site {
+    /// A new folder with the usual configuration, which logs JSON.
+    ///
+    /// # Panics
+    /// When there is no room for a folder.
+    #[must_use]
+    pub fn new(extra: &Extra<'_>) -> Site {
+        let dir = tempfile::tempdir().expect("a folder");
+        let text = configuration(dir.path(), extra);
+        Site { text: format!("{text}\n[log]\nlevel = \"info\"\nformat = \"json\"\n"), dir }
+    }
+
+    /// Changes a part of the configuration that stands in it once.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub fn change(&mut self, from: &str, to: &str) {
+        assert_eq!(self.text.matches(from).count(), 1, "{from:?} in {}", self.text);
+        self.text = self.text.replace(from, to);
+    }
+
+    /// The same with a part of the configuration changed.
+    #[must_use]
+    pub fn with(mut self, from: &str, to: &str) -> Site {
+        self.change(from, to);
+        self
+    }
+
+    /// The same with the spool somewhere else.
+    #[must_use]
+    pub fn with_spool_at(self, spool: &Path) -> Site {
+        let ours = format!("path = \"{}/spool\"", self.dir.path().display());
+        self.with(&ours, &format!("path = \"{}\"", spool.display()))
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// The configuration, written into the folder.
+    ///
+    /// # Panics
+    /// When it cannot be written.
+    #[must_use]
+    pub fn config(&self) -> PathBuf {
+        let path = self.dir.path().join("edge.toml");
+        fs::write(&path, &self.text).expect("the folder takes a file");
+        path
+    }
+
+    /// Starts `edge serve` and waits until it is ready.
+    #[must_use]
+    pub fn serve(&self) -> Serving {
+        Serving::start(&self.config())
+    }
+
+    /// Runs `edge` with a verb and this configuration to its end.
+    ///
+    /// # Panics
+    /// When the folder's name is no text.
+    #[must_use]
+    pub fn edge(&self, verb: &[&str]) -> Output {
+        let config = self.config();
+        let config = ["--config", config.to_str().expect("a text")];
+        process::edge(&[verb, &config].concat(), self.path())
+    }
+
+    /// What was delivered.
+    #[must_use]
+    pub fn audit(&self) -> Audit {
+        Audit::read(&self.dir.path().join("objects"))
+    }
+}

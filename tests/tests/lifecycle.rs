@@ -1,0 +1,218 @@
+//! How an appliance ends: in order, or by a kill at any moment. Real processes, real sockets.
+
+use brink_tests::{
+    appliance::{Extra, eventually},
+    http::Client,
+    process::{self, Serving},
+    sim::random::Random,
+    site::Site,
+};
+use serde_json::Value;
+use std::{
+    collections::BTreeSet,
+    io::ErrorKind,
+    net::{SocketAddr, TcpListener},
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+const DURABLE: Extra<'_> = Extra {
+    listener: "ack = { \"/i.gif\" = \"durable\" }",
+    sections: "",
+    role: None,
+    address: None,
+};
+
+/// Requests that a client sends before it reads the first answer.
+const PIPELINED: usize = 4;
+
+/// What one client asked, by nonce, and what was answered with 200.
+#[derive(Default)]
+struct Asked {
+    sent: Vec<String>,
+    answered: Vec<String>,
+    /// How the connection ended.
+    end: Option<ErrorKind>,
+}
+
+/// Asks on and on, until the server closes the connection or is gone.
+fn ask_until_closed(mut client: Client, name: String) -> JoinHandle<Asked> {
+    thread::spawn(move || {
+        let mut asked = Asked::default();
+        loop {
+            let from = asked.sent.len();
+            asked.sent.extend((from..from + PIPELINED).map(|number| format!("{name}-{number}")));
+            client.try_send(asked.sent[from..].iter().map(|n| pixel(n)).collect::<String>());
+            for at in from..from + PIPELINED {
+                match client.try_response(true) {
+                    Ok(response) => {
+                        assert_eq!(response.status, 200);
+                        asked.answered.push(asked.sent[at].clone());
+                    }
+                    Err(error) => {
+                        asked.end = Some(error.kind());
+                        return asked;
+                    }
+                }
+            }
+        }
+    })
+}
+
+fn pixel(nonce: &str) -> String {
+    format!("GET /i.gif?n={nonce} HTTP/1.1\r\nHost: a\r\n\r\n")
+}
+
+/// Clients that ask until the server closes.
+fn askers(serving: &Serving, names: impl Iterator<Item = String>) -> Vec<JoinHandle<Asked>> {
+    names.map(|name| ask_until_closed(serving.connect(), name)).collect()
+}
+
+/// What a log line says that it accepted, at the end.
+fn accepted_at_the_end(log: &[String]) -> u64 {
+    let lines = log.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let stopped = lines.into_iter().find(|line| line["fields"]["message"] == "stopped");
+    stopped.expect("the last word")["fields"]["accepted"].as_u64().expect("a number")
+}
+
+#[test]
+fn sigterm_answers_what_is_in_flight_delivers_all_of_it_and_exits_with_0() {
+    // The grace is longer than the test; a second signal ends it.
+    let site = Site::new(&DURABLE).with("grace_ms = 0", "grace_ms = 60000");
+    let serving = site.serve();
+    let askers = askers(&serving, (0..4).map(|n| format!("asker-{n}")));
+    let (mut probe, mut late) = (serving.connect(), serving.connect());
+    assert_eq!((probe.get("/ready").status, probe.get("/ready").body), (200, b"1\n".to_vec()));
+    eventually("events are accepted", || serving.status().events("accepted") > 100);
+
+    serving.signal("TERM");
+    eventually("a listener is not ready any more", || probe.get("/ready").status == 503);
+    assert_eq!(probe.get("/ready").body, b"0\n");
+    let operators = Client::connect(serving.admin).get("/ready");
+    assert_eq!((operators.status, operators.body), (503, b"0\n".to_vec()));
+    // Whoever comes all the same is served.
+    let nonces: Vec<_> = (0..20).map(|n| format!("late-{n}")).collect();
+    late.send(nonces.iter().map(|n| pixel(n)).collect::<String>());
+    assert!(nonces.iter().all(|_| late.response().status == 200));
+    assert_eq!(serving.connect().get("/i.gif?n=newcomer").status, 200);
+    let before = serving.status().events("accepted");
+    eventually("the others go on", || serving.status().events("accepted") > before + 100);
+    let status = serving.status();
+    assert_eq!(status["ledger_faults"], Value::Array(Vec::new()));
+
+    serving.signal("TERM");
+    let (status, log) = serving.wait_with_log();
+    assert_eq!(status.code(), Some(0), "{log:?}");
+    let mut answered: BTreeSet<String> = nonces.into_iter().collect();
+    answered.insert("newcomer".to_owned());
+    for asker in askers {
+        let asked = asker.join().unwrap();
+        assert_eq!(asked.end, Some(ErrorKind::UnexpectedEof), "nobody's connection is reset");
+        answered.extend(asked.answered);
+    }
+    let audit = site.audit();
+    assert_eq!(audit.nonces(), answered);
+    assert_eq!(audit.rows(), accepted_at_the_end(&log));
+    audit.check_dense();
+}
+
+/// How often it is killed while it serves, and how often while it starts.
+const KILLS: u64 = 20;
+
+/// The longest that it lives, in milliseconds.
+const LIFE_MS_MAX: u64 = 500;
+const START_MS_MAX: u64 = 200;
+
+#[test]
+fn no_kill_at_any_moment_loses_a_durable_answer_or_writes_it_twice() {
+    // Objects are made all the time, so that kills hit the delivery as well.
+    let site = Site::new(&DURABLE).with("age_max_ms = 60000", "age_max_ms = 100");
+    let random = Random::new(20);
+    let (mut sent, mut answered) = (BTreeSet::new(), BTreeSet::new());
+    for life in 0..KILLS {
+        let serving = site.serve();
+        let askers = askers(&serving, (0..4).map(|n| format!("{life}-{n}")));
+        let_live(Duration::from_micros(random.within(0..LIFE_MS_MAX * 1000)));
+        serving.kill();
+        // Some are killed while they start, which a start must survive as well.
+        let starting = Serving::launch(&site.config());
+        let_live(Duration::from_micros(random.within(0..START_MS_MAX * 1000)));
+        starting.kill();
+        for asked in askers.into_iter().map(|asker| asker.join().unwrap()) {
+            sent.extend(asked.sent);
+            answered.extend(asked.answered);
+        }
+    }
+    assert!(answered.len() as u64 > 10 * KILLS, "{} answers", answered.len());
+    let serving = site.serve();
+    serving.signal("TERM");
+    let (status, log) = serving.wait_with_log();
+    assert_eq!(status.code(), Some(0), "{log:?}");
+
+    let audit = site.audit();
+    let rows = audit.nonces();
+    let lost: Vec<_> = answered.difference(&rows).collect();
+    assert!(lost.is_empty(), "{} of {} answered are no rows: {lost:?}", lost.len(), rows.len());
+    assert!(rows.is_subset(&sent));
+    audit.check_dense();
+}
+
+/// Lets time pass: when exactly a process is killed is what is varied here.
+fn let_live(time: Duration) {
+    let until = Instant::now() + time;
+    while let Some(left) = until.checked_duration_since(Instant::now()) {
+        thread::park_timeout(left);
+    }
+}
+
+#[test]
+fn what_was_accepted_before_a_kill_is_delivered_by_the_next_start() {
+    let site = Site::new(&Extra::default());
+    let serving = site.serve();
+    let mut client = serving.connect();
+    let nonces: BTreeSet<String> = (0..1000).map(|n| n.to_string()).collect();
+    for nonce in &nonces {
+        client.send(pixel(nonce));
+        assert_eq!(client.response().status, 200);
+    }
+    eventually("all are accepted", || serving.status().events("accepted") == 1000);
+    assert_eq!(serving.status().sink()["delivered"], 0);
+    serving.kill();
+
+    let serving = site.serve();
+    let sink = serving.status().sink().clone();
+    assert_eq!((&sink["backlog"], &sink["pending"]), (&Value::from(1000), &Value::from(1000)));
+    assert_eq!(serving.stop().code(), Some(0));
+    let audit = site.audit();
+    assert_eq!(audit.nonces(), nonces);
+    audit.check_dense();
+
+    // And a third start has nothing left to deliver.
+    let serving = site.serve();
+    assert_eq!(serving.status().sink()["backlog"], 0);
+    assert_eq!(serving.stop().code(), Some(0));
+    assert_eq!(site.audit().rows(), 1000);
+}
+
+/// The demo's ports are those of edge/config/local.toml.
+const DEMO_PORTS: [u16; 2] = [8083, 8084];
+
+#[test]
+fn the_demo_shows_that_nothing_is_lost() {
+    let is_free = |port: u16| TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], port))).is_ok();
+    eventually("the demo's ports are free", || DEMO_PORTS.into_iter().all(is_free));
+    let dir = tempfile::tempdir().unwrap();
+    let options = ["demo", "--seconds", "2", "--rate", "1000", "--connections", "16"];
+    let output = process::edge(&options, dir.path());
+    let text = String::from_utf8(output.stdout).unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{text}{errors}");
+
+    assert!(text.contains("latency, µs") && text.contains("answered 2000 of 2000"), "{text}");
+    assert!(text.lines().any(|line| line == "accepted 2000"), "{text}");
+    let ledger = "offered 2000 = emitted 2000 + shed 0; accepted 2000";
+    assert!(text.contains(ledger), "{text}");
+    let sink = "accepted 2000 = delivered 2000 + pending 0 + quarantined 0";
+    assert!(text.contains(sink), "{text}");
+    assert!(dir.path().join("brink-data/objects/ds=impressions").is_dir());
+}

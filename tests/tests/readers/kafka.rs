@@ -1,0 +1,169 @@
+//! As much of a Kafka client as sends a batch untouched and fetches it back: one connection, one
+//! broker.
+//!
+//! Requests and answers are those of the `kafka-protocol` crate. A batch goes out as the bytes that
+//! it is, which no ready-made producer offers.
+
+use brink_tests::appliance::eventually;
+use bytes::{Bytes, BytesMut};
+use kafka_protocol::{
+    messages::{
+        ApiKey, CreateTopicsRequest, CreateTopicsResponse, FetchRequest, FetchResponse,
+        InitProducerIdRequest, InitProducerIdResponse, ProduceRequest, ProduceResponse,
+        RequestHeader, ResponseHeader, TopicName,
+        create_topics_request::CreatableTopic,
+        fetch_request::{FetchPartition, FetchTopic},
+        produce_request::{PartitionProduceData, TopicProduceData},
+    },
+    protocol::{Decodable, Encodable, StrBytes, encode_request_header_into_buffer},
+};
+use std::{
+    cell::{Cell, RefCell},
+    io::{Read, Write},
+    net::{SocketAddr, TcpStream},
+    time::Duration,
+};
+
+/// Longer than a broker on a busy machine takes for any answer.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+const PATIENCE_MS: i32 = PATIENCE.as_millis() as i32;
+
+/// Versions that know a topic by its name and that brokers since 2.8 understand.
+const CREATE_TOPICS: i16 = 5;
+const INIT_PRODUCER_ID: i16 = 4;
+const PRODUCE: i16 = 9;
+const FETCH: i16 = 12;
+
+/// Acknowledged by all replicas in sync.
+const ACKS_ALL: i16 = -1;
+
+/// What the broker says to a batch whose checksum does not match.
+pub(crate) const CORRUPT_MESSAGE: i16 = 2;
+
+/// What the broker says while it gets ready to answer.
+const COORDINATOR_LOAD_IN_PROGRESS: i16 = 14;
+
+/// The answer to a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Produced {
+    /// Zero, if it was taken.
+    pub(crate) error: i16,
+    /// Offset of its first record.
+    pub(crate) base_offset: i64,
+}
+
+/// A partition of a topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Partition {
+    pub(crate) topic: &'static str,
+    pub(crate) index: i32,
+}
+
+/// A connection to a broker.
+pub(crate) struct Kafka {
+    stream: TcpStream,
+    sent: i32,
+}
+
+impl Kafka {
+    pub(crate) fn connect(address: SocketAddr) -> Kafka {
+        let stream = TcpStream::connect(address).expect("the broker listens");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a TCP option");
+        stream.set_nodelay(true).expect("a TCP option");
+        Kafka { stream, sent: 0 }
+    }
+
+    /// Sends a request and reads its answer.
+    fn call<A: Decodable>(&mut self, key: ApiKey, version: i16, request: &impl Encodable) -> A {
+        self.sent += 1;
+        let header = RequestHeader::default()
+            .with_request_api_key(key as i16)
+            .with_request_api_version(version)
+            .with_correlation_id(self.sent)
+            .with_client_id(Some(StrBytes::from_static_str("brink-tests")));
+        let mut bytes = BytesMut::from(&[0; 4][..]);
+        encode_request_header_into_buffer(&mut bytes, &header).expect("a known request");
+        request.encode(&mut bytes, version).expect("the version has these fields");
+        let length = (bytes.len() - 4) as u32;
+        bytes[..4].copy_from_slice(&length.to_be_bytes());
+        self.stream.write_all(&bytes).expect("the broker reads");
+
+        let mut length = [0; 4];
+        self.stream.read_exact(&mut length).expect("the broker answers");
+        let mut answer = vec![0; u32::from_be_bytes(length) as usize];
+        self.stream.read_exact(&mut answer).expect("the broker answers whole");
+        let mut answer = Bytes::from(answer);
+        let header = ResponseHeader::decode(&mut answer, key.response_header_version(version));
+        assert_eq!(header.expect("a header").correlation_id, self.sent);
+        A::decode(&mut answer, version).expect("the broker answers in this version")
+    }
+
+    /// Makes a topic.
+    pub(crate) fn create_topic(&mut self, topic: &str, partitions: i32) {
+        let topic = CreatableTopic::default()
+            .with_name(name(topic))
+            .with_num_partitions(partitions)
+            .with_replication_factor(1);
+        let request =
+            CreateTopicsRequest::default().with_topics(vec![topic]).with_timeout_ms(PATIENCE_MS);
+        let answer: CreateTopicsResponse = self.call(ApiKey::CreateTopics, CREATE_TOPICS, &request);
+        assert_eq!(answer.topics[0].error_code, 0, "{answer:?}");
+    }
+
+    /// A producer id and its epoch. A broker that has just started first gets some ids to give
+    /// away.
+    pub(crate) fn producer(&mut self) -> (i64, i16) {
+        let request = InitProducerIdRequest::default()
+            .with_transactional_id(None)
+            .with_transaction_timeout_ms(PATIENCE_MS);
+        let (kafka, given) = (RefCell::new(self), Cell::new(None));
+        eventually("the broker has producer ids to give", || {
+            let answer: InitProducerIdResponse =
+                kafka.borrow_mut().call(ApiKey::InitProducerId, INIT_PRODUCER_ID, &request);
+            assert!([0, COORDINATOR_LOAD_IN_PROGRESS].contains(&answer.error_code), "{answer:?}");
+            given.set(Some((answer.producer_id.0, answer.producer_epoch)));
+            answer.error_code == 0
+        });
+        given.get().expect("it was given one")
+    }
+
+    /// Sends a batch as it is.
+    pub(crate) fn produce(&mut self, to: &Partition, batch: &[u8]) -> Produced {
+        let batch = Bytes::copy_from_slice(batch);
+        let partition =
+            PartitionProduceData::default().with_index(to.index).with_records(Some(batch));
+        let topic = TopicProduceData::default()
+            .with_name(name(to.topic))
+            .with_partition_data(vec![partition]);
+        let request = ProduceRequest::default()
+            .with_acks(ACKS_ALL)
+            .with_timeout_ms(PATIENCE_MS)
+            .with_topic_data(vec![topic]);
+        let answer: ProduceResponse = self.call(ApiKey::Produce, PRODUCE, &request);
+        let partition = &answer.responses[0].partition_responses[0];
+        Produced { error: partition.error_code, base_offset: partition.base_offset }
+    }
+
+    /// The batches of a partition as the broker keeps them, from an offset on; not all at once.
+    pub(crate) fn fetch(&mut self, of: &Partition, offset: i64) -> Bytes {
+        let partition = FetchPartition::default()
+            .with_partition(of.index)
+            .with_fetch_offset(offset)
+            .with_partition_max_bytes(16 << 20);
+        let topic =
+            FetchTopic::default().with_topic(name(of.topic)).with_partitions(vec![partition]);
+        let request = FetchRequest::default()
+            .with_max_wait_ms(PATIENCE_MS / 2)
+            .with_min_bytes(1)
+            .with_topics(vec![topic]);
+        let answer: FetchResponse = self.call(ApiKey::Fetch, FETCH, &request);
+        let partition = &answer.responses[0].partitions[0];
+        assert_eq!((answer.error_code, partition.error_code), (0, 0), "{answer:?}");
+        partition.records.clone().expect("there are records")
+    }
+}
+
+fn name(topic: &str) -> TopicName {
+    TopicName(StrBytes::from_string(topic.to_owned()))
+}
