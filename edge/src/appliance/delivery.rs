@@ -8,6 +8,7 @@ use brink_shipper::{
     threads::{Weight, settle},
 };
 use std::{
+    io,
     net::TcpListener,
     sync::Arc,
     thread::{self, JoinHandle},
@@ -15,8 +16,8 @@ use std::{
 };
 use tokio::{
     net::TcpListener as AsyncListener,
-    runtime::Builder,
-    signal::unix::{SignalKind, signal},
+    runtime::{Builder, Runtime},
+    signal::unix::{Signal, SignalKind, signal},
     sync::watch,
     task::LocalSet,
 };
@@ -55,11 +56,13 @@ pub(super) fn spawn(
         .thread_name("delivery-io")
         .build()
         .map_err(failed)?;
+    // Here and not in the thread: whoever hears that we are ready may send a signal at once.
+    let signals = plan.signals.then(|| Signals::watch(&runtime)).transpose().map_err(failed)?;
     let thread = thread::Builder::new().name(name.clone()).spawn(move || {
         let _guard = plan.events.clone().guard(name);
         settle(&plan.cpus, Weight::Low);
         let tasks = LocalSet::new();
-        tasks.block_on(&runtime, run(plan, closes));
+        tasks.block_on(&runtime, run(plan, signals, closes));
     });
     Ok(Delivery { phase, closing, thread: thread.map_err(failed)? })
 }
@@ -67,10 +70,10 @@ pub(super) fn spawn(
 /// Files are written on threads of tokio's; they hardly overlap.
 const BLOCKING_THREADS_MAX: usize = 2;
 
-async fn run(plan: DeliveryPlan, mut closes: watch::Receiver<bool>) {
-    let DeliveryPlan { sink, admin, board, events, signals, .. } = plan;
+async fn run(plan: DeliveryPlan, signals: Option<Signals>, mut closes: watch::Receiver<bool>) {
+    let DeliveryPlan { sink, admin, board, events, .. } = plan;
     let housekeeping = tokio::task::spawn_local(keep_house(Arc::clone(&board)));
-    let watching = tokio::task::spawn_local(watch_signals(events.clone(), signals));
+    let watching = signals.map(|s| tokio::task::spawn_local(s.tell(events.clone())));
     let serving = match AsyncListener::from_std(admin) {
         Ok(listener) => Some(tokio::task::spawn_local(admin::serve(listener, Arc::clone(&board)))),
         Err(error) => {
@@ -87,7 +90,7 @@ async fn run(plan: DeliveryPlan, mut closes: watch::Receiver<bool>) {
     // What was delivered can still be looked at until the rest has ended too.
     let _ = closes.wait_for(|closing| *closing).await;
     housekeeping.abort();
-    watching.abort();
+    watching.inspect(|watching| watching.abort());
     serving.inspect(|serving| serving.abort());
 }
 
@@ -101,21 +104,26 @@ async fn keep_house(board: Arc<Board>) {
 
 /// The first signal stops the appliance in order. Those who cannot wait send SIGKILL: what was
 /// accepted is delivered by the next start.
-async fn watch_signals(events: Events, wanted: bool) {
-    if !wanted {
-        return;
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// From now on they end nothing by themselves.
+    fn watch(runtime: &Runtime) -> io::Result<Signals> {
+        let _entered = runtime.enter();
+        let (terminate, interrupt) = (SignalKind::terminate(), SignalKind::interrupt());
+        Ok(Signals { terminate: signal(terminate)?, interrupt: signal(interrupt)? })
     }
-    let (Ok(mut terminate), Ok(mut interrupt)) =
-        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        tracing::error!("signals cannot be watched");
-        return;
-    };
-    loop {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+
+    async fn tell(mut self, events: Events) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => {}
+                _ = self.interrupt.recv() => {}
+            }
+            events.send(Event::StopWanted);
         }
-        events.send(Event::StopWanted);
     }
 }
