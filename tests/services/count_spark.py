@@ -30,11 +30,12 @@ def session(scratch):
     """Spark in this process, on loopback, with everything that it writes below `scratch`."""
     os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
     os.environ["PYSPARK_PYTHON"] = sys.executable
+    java = f"-Djava.io.tmpdir={scratch} -XX:+UseSerialGC -XX:TieredStopAtLevel=1"
     settings = {
         "spark.driver.memory": "1g",
         "spark.driver.host": "127.0.0.1",
         "spark.driver.bindAddress": "127.0.0.1",
-        "spark.driver.extraJavaOptions": f"-Djava.io.tmpdir={scratch} -XX:+UseSerialGC -XX:TieredStopAtLevel=1",
+        "spark.driver.extraJavaOptions": java,
         "spark.local.dir": scratch,
         "spark.sql.warehouse.dir": f"{scratch}/warehouse",
         "spark.sql.session.timeZone": "UTC",
@@ -62,7 +63,9 @@ def report(spark, asked):
     )
     nulls = events.agg(*(f.count_if(f.col(name).isNull()).alias(name) for name in events.columns))
     streams = events.groupBy(*identity).agg(
-        f.count(f.lit(1)).alias("rows"), f.min("sequence").alias("first"), f.max("sequence").alias("last")
+        f.count(f.lit(1)).alias("rows"),
+        f.min("sequence").alias("first"),
+        f.max("sequence").alias("last"),
     )
     if asked.rows:
         # A time as a number: text would depend on how a reader prints one.

@@ -2,18 +2,18 @@
 # One real Apache Kafka broker for tests and for the curious: KRaft, one process, loopback only.
 #
 #   kafka.sh fetch         collect the jars, once; later starts need no network
-#   kafka.sh start [DIR]   start a broker that keeps everything below DIR (a new temporary folder, if none is
-#                          given), and say how to stop it
-#   kafka.sh stop DIR      stop it, and remove what it kept there
-#   kafka.sh run           start one, and stop it when standard input ends: a test that holds the other end
-#                          leaves no broker behind, however it dies
+#   kafka.sh start [DIR]   start a broker that keeps everything below DIR (a new temporary folder, if
+#                          none is given), and say how to stop it
+#   kafka.sh stop DIR      stop it, and remove the folder
+#   kafka.sh run           start one, and stop it when standard input ends: a test that holds the
+#                          other end leaves no broker behind, however it dies
 #
-# Standard output is for programs: `dir=…`, `address=127.0.0.1:PORT`, `version=…`. What is being done, and what
-# went wrong, is told on standard error. Exit code 69: the broker cannot be had here (no Java, no Maven, no
-# network); 1: it can, and did not start.
+# Standard output is for programs: `dir=…`, `address=127.0.0.1:PORT`, `version=…`. What is being done,
+# and what went wrong, is told on standard error. Exit code 69: the broker cannot be had here (no Java,
+# no Maven, no network); 1: it can, and did not start.
 #
-# Maven collects the jars of kafka/pom.xml with the machine's own settings, into a folder outside the clone:
-# ${BRINK_CACHE:-$HOME/.cache/brink}.
+# Maven collects the jars of kafka/pom.xml with the machine's own settings, into a folder outside the
+# clone: ${BRINK_CACHE:-$HOME/.cache/brink}.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -32,11 +32,14 @@ jars() { echo "$cache/kafka-$(sha256sum "$here/kafka/pom.xml" | cut -c1-12)"; }
 fetch() {
     local jars java
     command -v java >/dev/null || unavailable "there is no java; install a Java runtime, 17 or later"
-    java=$(java -XshowSettings:properties -version 2>&1 | sed -n 's/.*java\.specification\.version = //p')
-    [[ "$java" =~ ^[0-9]+$ && "$java" -ge 17 ]] || unavailable "java is version $java; the broker needs 17 or later"
+    java=$(java -XshowSettings:properties -version 2>&1 |
+        sed -n 's/.*java\.specification\.version = //p') || unavailable "java does not run"
+    [[ "$java" =~ ^[0-9]+$ && "$java" -ge 17 ]] ||
+        unavailable "java is version ${java:-unknown}; the broker needs 17 or later"
     jars=$(jars)
     [[ -e "$jars/complete" ]] && return
-    command -v mvn >/dev/null || unavailable "there is no mvn; install Maven, which collects the broker's jars"
+    command -v mvn >/dev/null ||
+        unavailable "there is no mvn; install Maven, which collects the broker's jars"
     mkdir -p "$jars"
     # Tests that start at once fetch once.
     exec 9>"$jars/lock"
@@ -44,7 +47,8 @@ fetch() {
     if [[ ! -e "$jars/complete" ]]; then
         say "collecting the broker's jars into $jars"
         timeout "$FETCH_SECONDS_MAX" mvn --batch-mode --file "$here/kafka/pom.xml" \
-            dependency:copy-dependencies "-DoutputDirectory=$jars" >"$jars/fetch.log" 2>&1 </dev/null || {
+            dependency:copy-dependencies "-DoutputDirectory=$jars" \
+            >"$jars/fetch.log" 2>&1 </dev/null || {
             grep -F '[ERROR]' "$jars/fetch.log" | head -n 5 >&2 || true
             unavailable "Maven could not collect the jars; all it said is in $jars/fetch.log"
         }
@@ -95,12 +99,13 @@ END
 become_java() {
     local dir=$1
     shift
-    # The broker lives for seconds: a small heap, the collector that starts fastest, no optimising compiler.
+    # The broker lives for seconds: a small heap, the collector that starts fastest, and no optimising
+    # compiler.
     exec java -Xms128m -Xmx512m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Dlog4j2.level=INFO \
         -Dbrink.dir="$dir" -cp "$(jars)/*" "$@"
 }
 
-# Whether the broker of a folder runs. Its process is known by its command line too: ids are used again.
+# Whether the broker of a folder runs. It is known by its command line too: ids are used again.
 is_running() {
     local pid
     pid=$(cat "$1/pid" 2>/dev/null) || return 1
@@ -181,7 +186,8 @@ run() {
     trap 'exit 1' INT TERM HUP
     start "$run_dir"
     # BOUND: nobody's test takes this long.
-    timeout --foreground "$RUN_SECONDS_MAX" cat >/dev/null || say "stopping after $RUN_SECONDS_MAX s"
+    timeout --foreground "$RUN_SECONDS_MAX" cat >/dev/null ||
+        say "stopping after $RUN_SECONDS_MAX s"
 }
 
 case "${1:-}" in

@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# A Python with the independent readers of requirements.txt: Spark, DuckDB, librdkafka, Google's Protobuf.
+# A Python with the independent readers of requirements.txt: Spark, DuckDB, librdkafka, and Google's
+# Protobuf.
 #
 #   python.sh              install them, once, and print the path of the interpreter
 #
 # pip works with the machine's own settings, into a virtual environment outside the clone:
-# ${BRINK_CACHE:-$HOME/.cache/brink}. That takes a few minutes and 1 GB; later calls need no network. What is
-# being done, and what went wrong, is told on standard error. Exit code 69: the readers cannot be had here (no
-# Python, no Java, no network).
+# ${BRINK_CACHE:-$HOME/.cache/brink}. That takes a few minutes and 650 MB; later calls need no network.
+# What is being done, and what went wrong, is told on standard error. Exit code 69: the readers cannot
+# be had here (no Python, no Java, no network).
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -17,9 +18,11 @@ readonly INSTALL_SECONDS_MAX=1200
 say() { echo "python.sh: $*" >&2; }
 unavailable() { say "$*"; exit "$UNAVAILABLE"; }
 
-command -v java >/dev/null || unavailable "there is no java, which Spark runs on; install a Java runtime, 17 or later"
+command -v java >/dev/null ||
+    unavailable "there is no java, which Spark runs on; install a Java runtime, 17 or later"
 command -v python3 >/dev/null || unavailable "there is no python3; install Python, 3.11 or later"
-version=$(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+version=$(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])') ||
+    unavailable "python3 does not run"
 python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
     unavailable "python3 is version $version; the readers need 3.11 or later"
 
@@ -38,7 +41,8 @@ if [[ ! -e "$venv/complete" ]]; then
                 --disable-pip-version-check --requirement "$here/requirements.txt"
     } >"$venv.log" 2>&1 </dev/null || {
         tail -n 5 "$venv.log" >&2
-        unavailable "pip could not install the readers; all it said is in $venv.log (Debian: is python3-venv there?)"
+        say "on Debian, venv is in the package python3-venv; all that was said is in $venv.log"
+        unavailable "the readers could not be installed"
     }
     touch "$venv/complete"
     say "done"

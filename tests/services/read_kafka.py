@@ -2,9 +2,9 @@
 
     read_kafka.py BROKER TOPIC PROTO MESSAGE [--rows FILE]
 
-Reads all partitions from the first offset to the last, with every checksum checked, and decodes each value as MESSAGE
-of the file PROTO. `--rows` writes every record as one line of JSON: the fields of its message, null for an optional one
-that is not set, and `@partition`, `@offset`, `@timestamp` beside them.
+Reads all partitions from the first offset to the last, with every checksum checked, and decodes each
+value as MESSAGE of the file PROTO. `--rows` writes every record as one line of JSON: the fields of its
+message, null for an optional one that is not set, with `@partition`, `@offset` and `@timestamp`.
 """
 
 import argparse
@@ -31,8 +31,9 @@ def message_class(proto, name):
     """The class of a message, as protoc understands its file."""
     with tempfile.TemporaryDirectory() as scratch:
         out = os.path.join(scratch, "descriptors")
-        folder = os.path.dirname(os.path.abspath(proto))
-        if protoc.main(["protoc", f"-I{folder}", f"--descriptor_set_out={out}", os.path.abspath(proto)]) != 0:
+        path = os.path.abspath(proto)
+        folder = os.path.dirname(path)
+        if protoc.main(["protoc", f"-I{folder}", f"--descriptor_set_out={out}", path]) != 0:
             raise SystemExit(f"protoc does not take {proto}")
         with open(out, "rb") as file:
             files = descriptor_pb2.FileDescriptorSet.FromString(file.read())
@@ -44,7 +45,11 @@ def message_class(proto, name):
 
 def fields(message):
     """All fields of a message; null for an optional one that is not set."""
-    value = lambda f: getattr(message, f.name) if not f.has_presence or message.HasField(f.name) else None
+
+    def value(field):
+        is_set = not field.has_presence or message.HasField(field.name)
+        return getattr(message, field.name) if is_set else None
+
     return {field.name: value(field) for field in message.DESCRIPTOR.fields}
 
 
@@ -71,7 +76,7 @@ def records(broker, topic):
     while ends:
         record = consumer.poll(SECONDS_MAX)
         if record is None:
-            raise SystemExit(f"nothing came for {SECONDS_MAX} s from partitions that end at {ends}")
+            raise SystemExit(f"nothing came for {SECONDS_MAX} s; partitions end at {ends}")
         if record.error():
             raise SystemExit(f"{record.error()}, of partitions that end at {ends}")
         if record.offset() + 1 == ends[record.partition()]:
@@ -93,8 +98,11 @@ def main():
             seen["headers"] += record.headers() is not None
             seen["unknown_fields"] += len(unknown_fields.UnknownFieldSet(message))
             seen["not_create_time"] += kind != confluent_kafka.TIMESTAMP_CREATE_TIME
-            place = {"@partition": record.partition(), "@offset": record.offset(), "@timestamp": timestamp}
-            rows.write(json.dumps(fields(message) | place) + "\n")
+            row = fields(message)
+            row["@partition"] = record.partition()
+            row["@offset"] = record.offset()
+            row["@timestamp"] = timestamp
+            rows.write(json.dumps(row) + "\n")
     print(json.dumps({"reader": f"librdkafka {confluent_kafka.libversion()[0]}", **seen}))
 
 

@@ -68,7 +68,7 @@ pub struct Serving {
 }
 
 /// Longest that a start or a stop may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 impl Serving {
     /// Starts it with a configuration that logs JSON, and waits until it is ready.

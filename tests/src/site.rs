@@ -30,7 +30,9 @@ impl Site {
     pub fn new(extra: &Extra<'_>) -> Site {
         let dir = tempfile::tempdir().expect("a folder");
         let text = configuration(dir.path(), extra);
-        Site { text: format!("{text}\n[log]\nlevel = \"info\"\nformat = \"json\"\n"), dir }
+        let text = format!("{text}\n[log]\nlevel = \"info\"\nformat = \"json\"\n");
+        // A stop delivers all of it, however busy the machine is.
+        Site { dir, text }.with("deliver_ms = 20000", "deliver_ms = 100000")
     }
 
     /// Changes a part of the configuration that stands in it once.

@@ -5,7 +5,6 @@ use brink_proto::ids::Sequence;
 use brink_shipper::spool::segment;
 use brink_tests::{
     appliance::{Extra, eventually},
-    http::Client,
     process::Serving,
     sim::random::Random,
     site::Site,
@@ -22,7 +21,6 @@ use std::{
 
 /// Clients that ask for pixels with long queries that hardly compress, so that disks fill soon.
 struct Traffic {
-    clients: Vec<Client>,
     random: Random,
     nonces: BTreeSet<String>,
 }
@@ -41,21 +39,21 @@ fn noise(random: &Random) -> String {
 }
 
 impl Traffic {
-    fn new(serving: &Serving) -> Traffic {
-        let clients = (0..CLIENTS).map(|_| serving.connect()).collect();
-        Traffic { clients, random: Random::new(7), nonces: BTreeSet::new() }
+    fn new() -> Traffic {
+        Traffic { random: Random::new(7), nonces: BTreeSet::new() }
     }
 
     /// Asks and is answered, [`ROUND`] times: each client at once, again and again.
-    fn ask(&mut self) {
+    fn ask(&mut self, serving: &Serving) {
+        let mut clients: Vec<_> = (0..CLIENTS).map(|_| serving.connect()).collect();
         for _ in 0..ROUND / CLIENTS {
-            for client in &mut self.clients {
+            for client in &mut clients {
                 let nonce = self.nonces.len().to_string();
                 let query = format!("n={nonce}&p={}", noise(&self.random));
                 client.send(format!("GET /i.gif?{query} HTTP/1.1\r\nHost: a\r\n\r\n"));
                 self.nonces.insert(nonce);
             }
-            for client in &mut self.clients {
+            for client in &mut clients {
                 assert_eq!(client.response().status, 200);
             }
         }
@@ -65,7 +63,7 @@ impl Traffic {
     fn ask_until(&mut self, serving: &Serving, what: &str, so: impl Fn(&Status) -> bool) {
         // BOUND: more than any disk or quota here takes.
         for _ in 0..500 {
-            self.ask();
+            self.ask(serving);
             if so(&serving.status()) {
                 return;
             }
@@ -94,15 +92,15 @@ fn a_full_disk_sheds_by_class_serves_on_and_recovers() {
         .with_spool_at(&volume.path().join("spool"))
         .with("quota_bytes = 67108864", "quota_bytes = 1073741824");
     let serving = site.serve();
-    let mut traffic = Traffic::new(&serving);
-    traffic.ask();
+    let mut traffic = Traffic::new();
+    traffic.ask(&serving);
     eventually("the first are accepted", || serving.status().events("accepted") == ROUND as u64);
     let filler = volume.fill();
     traffic.ask_until(&serving, "the alarm", |status| status.is_alarmed("spool_full"));
     traffic.ask_until(&serving, "events are shed", |status| status.shed() > 0);
     // Whoever asks is served, and told that the appliance is there.
     let (accepted, before) = (serving.status().events("accepted"), serving.status().shed());
-    traffic.ask();
+    traffic.ask(&serving);
     let status = serving.status();
     assert_eq!(status.events("accepted"), accepted, "the disk takes nothing");
     assert_eq!(status.shed(), before + ROUND as u64, "and neither does the tap");
@@ -119,7 +117,7 @@ fn a_full_disk_sheds_by_class_serves_on_and_recovers() {
         status.events("emitted") == status.events("accepted")
     });
     let before = serving.status().shed();
-    traffic.ask();
+    traffic.ask(&serving);
     assert_eq!(serving.status().shed(), before, "nothing is shed any more");
     traffic.conclude(serving, &site);
     drop(volume);
@@ -133,10 +131,10 @@ fn a_quota_that_is_reached_is_as_a_full_disk() {
     let blocked = site.path().join("objects/ds=impressions");
     fs::write(&blocked, "in the way").unwrap();
     let serving = site.serve();
-    let mut traffic = Traffic::new(&serving);
+    let mut traffic = Traffic::new();
     traffic.ask_until(&serving, "events are shed", |status| status.shed() > 0);
     traffic.ask_until(&serving, "the alarm", |status| status.is_alarmed("spool_full"));
-    traffic.ask();
+    traffic.ask(&serving);
     let status = serving.status();
     let bytes = |key: &str| status["spool"][key].as_u64().unwrap();
     assert!(bytes("file_bytes") <= bytes("quota_bytes"), "the quota is kept");
@@ -150,7 +148,7 @@ fn a_quota_that_is_reached_is_as_a_full_disk() {
     fs::remove_file(blocked).unwrap();
     eventually("the alarms are over", || serving.status()["alarms"] == json!([]));
     let before = serving.status().shed();
-    traffic.ask();
+    traffic.ask(&serving);
     assert_eq!(serving.status().shed(), before, "nothing is shed any more");
     traffic.conclude(serving, &site);
 }

@@ -45,10 +45,11 @@ fn ask_until_closed(mut client: Client, name: String) -> JoinHandle<Asked> {
             client.try_send(asked.sent[from..].iter().map(|n| pixel(n)).collect::<String>());
             for at in from..from + PIPELINED {
                 match client.try_response(true) {
-                    Ok(response) => {
-                        assert_eq!(response.status, 200);
+                    Ok(response) if response.status == 200 => {
                         asked.answered.push(asked.sent[at].clone());
                     }
+                    // A disk that others keep busy: it was shed, and the client is told.
+                    Ok(response) => assert_eq!(response.status, 503),
                     Err(error) => {
                         asked.end = Some(error.kind());
                         return asked;
@@ -151,8 +152,9 @@ fn no_kill_at_any_moment_loses_a_durable_answer_or_writes_it_twice() {
 
     let audit = site.audit();
     let rows = audit.nonces();
-    let lost: Vec<_> = answered.difference(&rows).collect();
-    assert!(lost.is_empty(), "{} of {} answered are no rows: {lost:?}", lost.len(), rows.len());
+    let lost = answered.difference(&rows);
+    let some: Vec<_> = lost.clone().take(5).collect();
+    assert!(some.is_empty(), "{} of {} are lost: {some:?}", lost.count(), answered.len());
     assert!(rows.is_subset(&sent));
     audit.check_dense();
 }

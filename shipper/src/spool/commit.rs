@@ -111,7 +111,7 @@ impl<D: Disk, T: Timer> Committer<D, T> {
             || self.shared.timer.now() >= self.due_at(since)
     }
 
-    /// When what is held since then is committed at the latest. It may have waited for a tick already.
+    /// When what is held since then is committed at the latest; it may have waited for a tick.
     fn due_at(&self, since: Duration) -> Duration {
         since + self.shared.config.commit_interval.saturating_sub(TICK_IDLE)
     }

@@ -13,6 +13,7 @@ use kafka_protocol::{
         RequestHeader, ResponseHeader, TopicName,
         create_topics_request::CreatableTopic,
         fetch_request::{FetchPartition, FetchTopic},
+        fetch_response::PartitionData,
         produce_request::{PartitionProduceData, TopicProduceData},
     },
     protocol::{Decodable, Encodable, StrBytes, encode_request_header_into_buffer},
@@ -41,8 +42,10 @@ const ACKS_ALL: i16 = -1;
 /// What the broker says to a batch whose checksum does not match.
 pub(crate) const CORRUPT_MESSAGE: i16 = 2;
 
-/// What the broker says while it gets ready to answer.
+/// What the broker says while it gets ready: of producer ids, and of a partition that was just made.
 const COORDINATOR_LOAD_IN_PROGRESS: i16 = 14;
+const UNKNOWN_PARTITION: i16 = 3;
+const NOT_LEADER: i16 = 6;
 
 /// The answer to a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,16 +102,24 @@ impl Kafka {
         A::decode(&mut answer, version).expect("the broker answers in this version")
     }
 
-    /// Makes a topic.
-    pub(crate) fn create_topic(&mut self, topic: &str, partitions: i32) {
-        let topic = CreatableTopic::default()
+    /// Makes a topic, and waits until the broker takes batches for each of its partitions.
+    pub(crate) fn create_topic(&mut self, topic: &'static str, partitions: i32) {
+        let created = CreatableTopic::default()
             .with_name(name(topic))
             .with_num_partitions(partitions)
             .with_replication_factor(1);
         let request =
-            CreateTopicsRequest::default().with_topics(vec![topic]).with_timeout_ms(PATIENCE_MS);
+            CreateTopicsRequest::default().with_topics(vec![created]).with_timeout_ms(PATIENCE_MS);
         let answer: CreateTopicsResponse = self.call(ApiKey::CreateTopics, CREATE_TOPICS, &request);
         assert_eq!(answer.topics[0].error_code, 0, "{answer:?}");
+        let kafka = RefCell::new(self);
+        for partition in (0..partitions).map(|index| Partition { topic, index }) {
+            eventually("the broker leads the partition", || {
+                let error = kafka.borrow_mut().try_fetch(&partition, 0, 0).error_code;
+                assert!([0, UNKNOWN_PARTITION, NOT_LEADER].contains(&error), "error {error}");
+                error == 0
+            });
+        }
     }
 
     /// A producer id and its epoch. A broker that has just started first gets some ids to give
@@ -147,6 +158,13 @@ impl Kafka {
 
     /// The batches of a partition as the broker keeps them, from an offset on; not all at once.
     pub(crate) fn fetch(&mut self, of: &Partition, offset: i64) -> Bytes {
+        let fetched = self.try_fetch(of, offset, PATIENCE_MS / 2);
+        assert_eq!(fetched.error_code, 0, "{of:?}");
+        fetched.records.expect("there are records")
+    }
+
+    /// What there is of a partition from an offset on, once there is something or time is over.
+    fn try_fetch(&mut self, of: &Partition, offset: i64, wait_ms: i32) -> PartitionData {
         let partition = FetchPartition::default()
             .with_partition(of.index)
             .with_fetch_offset(offset)
@@ -154,13 +172,12 @@ impl Kafka {
         let topic =
             FetchTopic::default().with_topic(name(of.topic)).with_partitions(vec![partition]);
         let request = FetchRequest::default()
-            .with_max_wait_ms(PATIENCE_MS / 2)
+            .with_max_wait_ms(wait_ms)
             .with_min_bytes(1)
             .with_topics(vec![topic]);
-        let answer: FetchResponse = self.call(ApiKey::Fetch, FETCH, &request);
-        let partition = &answer.responses[0].partitions[0];
-        assert_eq!((answer.error_code, partition.error_code), (0, 0), "{answer:?}");
-        partition.records.clone().expect("there are records")
+        let mut answer: FetchResponse = self.call(ApiKey::Fetch, FETCH, &request);
+        assert_eq!(answer.error_code, 0, "{answer:?}");
+        answer.responses.swap_remove(0).partitions.swap_remove(0)
     }
 }
 
