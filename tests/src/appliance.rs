@@ -146,13 +146,13 @@ pub fn rows(dir: &Path, text: &str) -> Vec<AuditRow> {
 /// Waits until something is so.
 ///
 /// # Panics
-/// When it is not so after half a minute.
+/// When it is not so after a minute.
 pub fn eventually(what: &str, mut so: impl FnMut() -> bool) {
-    for _ in 0..6000 {
+    for _ in 0..12_000 {
         if so() {
             return;
         }
         std::thread::sleep(Duration::from_millis(5));
     }
-    panic!("{what}: not after half a minute");
+    panic!("{what}: not after a minute");
 }

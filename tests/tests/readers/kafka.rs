@@ -42,7 +42,7 @@ const ACKS_ALL: i16 = -1;
 /// What the broker says to a batch whose checksum does not match.
 pub(crate) const CORRUPT_MESSAGE: i16 = 2;
 
-/// What the broker says while it gets ready: of producer ids, and of a partition that was just made.
+/// What the broker says while it gets ready: of producer ids, of a partition that was just made.
 const COORDINATOR_LOAD_IN_PROGRESS: i16 = 14;
 const UNKNOWN_PARTITION: i16 = 3;
 const NOT_LEADER: i16 = 6;
