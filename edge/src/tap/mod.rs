@@ -37,8 +37,13 @@ pub const SLICE_BYTES: usize = 16 * 1024;
 /// Longest a batch stays open when nobody waits for it.
 pub const BATCH_AGE: Duration = Duration::from_millis(50);
 
-/// Longest a batch stays open when somebody does.
+/// Longest a batch stays open when somebody does, while the spool keeps up.
 pub const WAITED_AGE: Duration = Duration::from_millis(2);
+
+/// BOUND: batches on their way behind which one that is waited for is not closed for its age. A disk
+/// that stalls would otherwise be handed a small batch every two milliseconds until no buffer is left,
+/// and commit none of them sooner.
+const WAITED_AHEAD_MAX: u64 = 4;
 
 /// A topic of a tap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,6 +93,14 @@ struct Spooling {
     /// BOUND: what was pushed since it was last asked; one per topic and turn, and one more each
     /// when an event did not fit.
     news: Vec<Pushed>,
+}
+
+impl Spooling {
+    /// Batches that were handed over and are not durable.
+    #[inline]
+    fn ahead(&self) -> u64 {
+        self.pushed - self.end.committed()
+    }
 }
 
 impl Tap {
@@ -151,14 +164,15 @@ impl Tap {
     #[inline]
     fn due(&self, now: Nanos) -> Option<usize> {
         let pending = self.streams.iter().position(|s| s.pending() >= SLICE_BYTES);
-        let idle = || self.spool.end.committed() == self.spool.pushed;
-        pending.or_else(|| self.streams.iter().position(|s| s.is_due(now, idle)))
+        let ahead = || self.spool.ahead();
+        pending.or_else(|| self.streams.iter().position(|s| s.is_due(now, ahead)))
     }
 
     /// When the next batch is due, if nothing else happens.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Nanos> {
-        self.streams.iter().filter_map(Stream::deadline).min()
+        let ahead = self.spool.ahead();
+        self.streams.iter().filter_map(|s| s.deadline(ahead)).min()
     }
 
     /// Batches that were handed over since the last call.

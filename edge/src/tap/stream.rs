@@ -2,6 +2,7 @@
 
 use super::{
     BATCH_AGE, Offer, Pushed, SLICE_BYTES, Speaker, Spooling, TapCounters, TopicIndex, WAITED_AGE,
+    WAITED_AHEAD_MAX,
     compressor::{Behind, Compressor},
     counters::TopicCounters,
 };
@@ -15,7 +16,7 @@ use brink_proto::{
     wire::Writer,
 };
 use brink_shipper::intake::{BatchBuffer, SealedBatch};
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 /// BOUND: less than a slice, and one longest event.
 const STAGING_BYTES: usize = SLICE_BYTES + EVENT_BYTES_MAX + RECORD_OVERHEAD_MAX;
@@ -49,6 +50,13 @@ struct Open {
     hour: Hour,
     opened_at: Nanos,
     waited: bool,
+}
+
+impl Open {
+    #[inline]
+    fn age_max(&self, ahead: impl Fn() -> u64) -> Duration {
+        if self.waited && ahead() < WAITED_AHEAD_MAX { WAITED_AGE } else { BATCH_AGE }
+    }
 }
 
 impl Stream {
@@ -176,19 +184,19 @@ impl Stream {
         Ok(())
     }
 
-    /// Whether the open batch has to be closed. `idle` says whether the spool has committed all
-    /// that it was given.
+    /// Whether the open batch has to be closed. `ahead` says how many batches the spool was given
+    /// and has not committed.
     #[inline]
-    pub(super) fn is_due(&self, now: Nanos, idle: impl Fn() -> bool) -> bool {
+    pub(super) fn is_due(&self, now: Nanos, ahead: impl Fn() -> u64) -> bool {
         let Some(open) = &self.open else { return false };
-        let age = now.since(open.opened_at);
-        age >= BATCH_AGE.as_nanos() as u64
-            || (open.waited && (age >= WAITED_AGE.as_nanos() as u64 || idle()))
+        let is_idle = || open.waited && ahead() == 0;
+        now >= open.opened_at.after(open.age_max(&ahead)) || is_idle()
     }
 
-    pub(super) fn deadline(&self) -> Option<Nanos> {
+    /// When the open batch is due, if nothing is committed until then.
+    pub(super) fn deadline(&self, ahead: u64) -> Option<Nanos> {
         let open = self.open.as_ref()?;
-        Some(open.opened_at.after(if open.waited { WAITED_AGE } else { BATCH_AGE }))
+        Some(open.opened_at.after(open.age_max(|| ahead)))
     }
 
     /// One slice: the next of what is pending, or the last one of the batch.

@@ -163,6 +163,21 @@ fn a_batch_that_is_waited_for_closes_when_the_spool_is_idle_or_after_two_millise
     assert!(bench.tap.has_work(millis(2)), "the batch before is durable");
 }
 
+#[test]
+fn a_spool_that_stands_still_is_not_handed_ever_more_small_batches() {
+    let mut bench = bench(16, &IMPRESSIONS);
+    for ms in 0..200 {
+        assert_eq!(bench.offer(b"x", Micros(1), millis(ms), true), Offer::Taken, "{ms} ms");
+        assert!(bench.tap.next_deadline().unwrap() > millis(ms.saturating_sub(1)), "{ms} ms");
+        bench.tap.end_turn(millis(ms));
+    }
+    // Four because somebody waits, and then one every fifty milliseconds.
+    let (_, counters) = bench.counters.topics().next().unwrap();
+    assert_eq!(counters.batches.read(), WAITED_AHEAD_MAX + 3);
+    assert_eq!(bench.batches().len() as u64, WAITED_AHEAD_MAX + 3);
+    assert!(bench.tap.has_work(millis(200)), "the batches before are durable");
+}
+
 static SAMPLED: Schema = Schema {
     topic: "sampled",
     message: "Impression",
