@@ -45,11 +45,10 @@ fn ask_until_closed(mut client: Client, name: String) -> JoinHandle<Asked> {
             client.try_send(asked.sent[from..].iter().map(|n| pixel(n)).collect::<String>());
             for at in from..from + PIPELINED {
                 match client.try_response(true) {
-                    Ok(response) if response.status == 200 => {
+                    Ok(response) => {
+                        assert_eq!(response.status, 200);
                         asked.answered.push(asked.sent[at].clone());
                     }
-                    // A disk that others keep busy: it was shed, and the client is told.
-                    Ok(response) => assert_eq!(response.status, 503),
                     Err(error) => {
                         asked.end = Some(error.kind());
                         return asked;
@@ -126,8 +125,11 @@ const START_MS_MAX: u64 = 200;
 
 #[test]
 fn no_kill_at_any_moment_loses_a_durable_answer_or_writes_it_twice() {
-    // Objects are made all the time, so that kills hit the delivery as well.
-    let site = Site::new(&DURABLE).with("age_max_ms = 60000", "age_max_ms = 100");
+    // Objects are made all the time, so that kills hit the delivery as well. Each life has a segment
+    // of its own, and on a busy machine those before it are not delivered yet: that is no full spool.
+    let site = Site::new(&DURABLE)
+        .with("age_max_ms = 60000", "age_max_ms = 100")
+        .with("quota_bytes = 67108864", "quota_bytes = 1073741824");
     let random = Random::new(20);
     let (mut sent, mut answered) = (BTreeSet::new(), BTreeSet::new());
     for life in 0..KILLS {

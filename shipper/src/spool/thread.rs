@@ -47,8 +47,8 @@ const SERVE_SHARES: usize = 100;
 
 /// When glommio preempts a queue: not in this life. If that timer fires between the poll that armed
 /// it and the first queue's turn, because the system ran something else in between, then glommio
-/// goes to sleep although tasks could run, and nothing wakes it: the log stands still. Our two tasks
-/// wait for the disk or for a timer at every step, so they need no preemption.
+/// goes to sleep although tasks could run, and nothing wakes it: the log stands still. Our two
+/// tasks wait for the disk or for a timer at every step, so they need no preemption.
 const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// How long the executor sleeps at most. Whatever else makes it sleep with tasks that could run,
