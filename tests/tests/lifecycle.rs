@@ -125,8 +125,9 @@ const START_MS_MAX: u64 = 200;
 
 #[test]
 fn no_kill_at_any_moment_loses_a_durable_answer_or_writes_it_twice() {
-    // Objects are made all the time, so that kills hit the delivery as well. Each life has a segment
-    // of its own, and on a busy machine those before it are not delivered yet: that is no full spool.
+    // Objects are made all the time, so that kills hit the delivery as well. Each life has a
+    // segment of its own, and on a busy machine those before it are not delivered yet: the quota
+    // has room for all of them.
     let site = Site::new(&DURABLE)
         .with("age_max_ms = 60000", "age_max_ms = 100")
         .with("quota_bytes = 67108864", "quota_bytes = 1073741824");

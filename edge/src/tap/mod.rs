@@ -40,9 +40,9 @@ pub const BATCH_AGE: Duration = Duration::from_millis(50);
 /// Longest a batch stays open when somebody does, while the spool keeps up.
 pub const WAITED_AGE: Duration = Duration::from_millis(2);
 
-/// BOUND: batches on their way behind which one that is waited for is not closed for its age. A disk
-/// that stalls would otherwise be handed a small batch every two milliseconds until no buffer is left,
-/// and commit none of them sooner.
+/// BOUND: batches on their way behind which one that is waited for is not closed for its age. A
+/// disk that stalls would otherwise be handed a small batch every two milliseconds until no buffer
+/// is left, and commit none of them sooner.
 const WAITED_AHEAD_MAX: u64 = 4;
 
 /// A topic of a tap.
