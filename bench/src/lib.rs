@@ -1,15 +1,46 @@
 //! Load whose latencies can be believed: open loop, measured from the moment a request was due.
 //!
 //! A closed loop waits for one answer before it sends the next request, so a server that stalls is
-//! asked less while it stalls, and its tail disappears from the figures. Here requests are due at a
-//! constant rate whatever the answers do, and the time that one waits for a free connection counts.
+//! asked less while it stalls, and its tail disappears from the figures. Here requests are due when
+//! a schedule says so, whatever the answers do, and the time that one waits for a free connection
+//! counts.
 //!
-//! In reading order: [`drive`] is the loop, one thread that never sleeps; `client` is one
-//! connection; [`record`] keeps histograms, and tells windows in which the generator itself was
-//! late from the others.
+//! ```text
+//!  schedule (when due) ─┐
+//!  scenario (what asked)├─▶ drive: a pinned, busy thread per core ─▶ record (histograms, windows)
+//!  policy (connections) ┘                                              │ merged, never averaged
+//!                                                                      ▼
+//!                                                               report::Report
+//! ```
+//!
+//! In reading order:
+//!
+//! - [`schedule`]: when requests are due. [`random`] is where chance comes from.
+//! - [`scenario`]: what is asked, and which answers are right. [`policy`]: how connections are
+//!   used.
+//! - [`drive`]: the loop that ties these together.
+//! - [`record`]: histograms, and which windows the generator itself did not spoil; [`exchange`]:
+//!   what an exchange would have seen.
+//! - [`report`]: what is saved and shown. [`environment`]: where it was measured.
+//! - [`responder`]: servers of known conduct. [`server`]: what a server's threads spend.
+//! - [`run`]: the verb.
 #![forbid(unsafe_code)]
 
+pub mod random;
+pub mod schedule;
+
+pub mod policy;
+pub mod scenario;
+
 pub mod drive;
+
+pub mod exchange;
 pub mod record;
 
-mod client;
+pub mod environment;
+pub mod report;
+
+pub mod responder;
+pub mod server;
+
+pub mod run;

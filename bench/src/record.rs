@@ -1,12 +1,27 @@
-//! What a run has seen: histograms, and which windows count.
+//! What a thread has seen: histograms, and which windows count.
 //!
 //! A generator that is late itself measures itself. So time is cut into windows of 200 ms, and a
-//! window is *valid* if no request in it was looked at more than 100 µs after it was due. Quantiles
-//! over valid windows are those of the server; how many windows were valid is said beside them.
+//! window is *valid* if in it no request was taken up more than 100 µs after it was due, and the
+//! thread never looked away for longer while an answer was awaited. Quantiles over valid windows
+//! are those of the server; how many windows were valid is said beside them.
+//!
+//! ```text
+//!  thread: Recorder ─▶ finish ─▶ Recorded ┐
+//!  thread: Recorder ─▶ finish ─▶ Recorded ┴▶ Merged::of: a window is valid if it is for all
+//! ```
+//!
+//! Latencies belong to the window in which their request was due, however late they come. Memory: a
+//! window at rest takes some 3 bytes for each different latency in it.
+
+mod merged;
+mod tally;
 
 use hdrhistogram::Histogram;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
+use tally::{NANOS_MAX, Packed, Tally};
+
+pub(crate) use merged::Merged;
 
 /// Length of a window.
 pub const WINDOW: Duration = Duration::from_millis(200);
@@ -14,115 +29,203 @@ pub const WINDOW: Duration = Duration::from_millis(200);
 /// Lag of the generator that a valid window stays under.
 pub const LAG_MAX: Duration = Duration::from_micros(100);
 
-/// Longest latency that is told apart.
-const NANOS_MAX: u64 = 60_000_000_000;
+/// The bounds beyond which late answers are counted, in milliseconds.
+pub const LATE_MS: [u64; 7] = [1, 5, 7, 10, 100, 200, 500];
 
-/// BOUND: windows that are open at once; an answer that comes later still counts in the total.
+/// BOUND: windows that are open at once. Answers come to few at a time, whatever their delay is;
+/// one that comes to another window opens that again.
 const OPEN_WINDOWS: usize = 8;
 
-/// Latencies of a run.
-pub struct Recorder {
-    /// Of all answers.
-    pub all: Histogram<u64>,
-    /// Of the answers whose requests were due in a valid window.
-    pub valid: Histogram<u64>,
-    /// How late the generator looked at requests that were due.
-    pub lag: Histogram<u64>,
-    open: Vec<Window>,
-    closed: Windows,
+const WINDOW_NANOS: u64 = WINDOW.as_nanos() as u64;
+
+/// Latencies of one thread.
+pub(crate) struct Recorder {
+    /// When recording begins, in nanoseconds since the run's start.
+    from: u64,
+    intended: Histogram<u64>,
+    actual: Histogram<u64>,
+    late: [u64; LATE_MS.len()],
+    windows: Vec<Seen>,
+    open: Vec<Open>,
+    /// Counts uses of open windows, to find the one that was not used for longest.
+    uses: u64,
+    scratch: Vec<u8>,
+    answers: u64,
+    last_answer: u64,
 }
 
-/// How many windows there were.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Windows {
-    /// All of them.
-    pub total: u64,
-    /// Of them, valid.
-    pub valid: u64,
-}
-
-struct Window {
-    number: u64,
-    latencies: Histogram<u64>,
+/// What is known of a window besides its latencies.
+#[derive(Debug, Clone, Default)]
+struct Seen {
+    due: u64,
     lag_max: u64,
+    latencies: Packed,
+    lags: Packed,
 }
 
-fn histogram() -> Histogram<u64> {
-    Histogram::new_with_bounds(1, NANOS_MAX, 3).expect("1 ns to a minute, three digits")
+/// A window that is being recorded to.
+struct Open {
+    number: usize,
+    used: u64,
+    latencies: Tally,
+    lags: Tally,
 }
 
-impl Default for Recorder {
-    fn default() -> Self {
-        Recorder {
-            all: histogram(),
-            valid: histogram(),
-            lag: histogram(),
-            open: Vec::with_capacity(OPEN_WINDOWS),
-            closed: Windows::default(),
-        }
-    }
+/// What one thread has seen, at rest.
+pub(crate) struct Recorded {
+    intended: Histogram<u64>,
+    actual: Histogram<u64>,
+    late: [u64; LATE_MS.len()],
+    windows: Vec<Seen>,
+    answers: u64,
+    last_answer: u64,
+}
+
+/// An empty histogram of nanoseconds, up to a minute, three digits.
+#[must_use]
+pub fn histogram() -> Histogram<u64> {
+    let mut empty =
+        Histogram::new_with_bounds(1, NANOS_MAX, 3).expect("1 ns to a minute, three digits");
+    // Touches its memory, which the system would otherwise find while a request is due.
+    empty.reset();
+    empty
 }
 
 impl Recorder {
-    /// A request that was due at `due` was looked at `lag` later. Times count from the run's start.
-    pub fn looked_at(&mut self, due: u64, lag: u64) {
-        self.lag.saturating_record(lag.max(1));
-        let window = self.window(due);
-        if let Some(window) = window {
+    /// Records what is due in the time `recorded` from `from` on, in nanoseconds since the start.
+    pub(crate) fn new(from: u64, recorded: Duration) -> Recorder {
+        let windows = recorded.as_nanos().div_ceil(WINDOW.as_nanos()) as usize;
+        let open = |number| Open { number, used: 0, latencies: Tally::new(), lags: Tally::new() };
+        Recorder {
+            from,
+            intended: histogram(),
+            actual: histogram(),
+            late: [0; LATE_MS.len()],
+            windows: vec![Seen::default(); windows],
+            open: (0..OPEN_WINDOWS).map(open).collect(),
+            uses: 0,
+            scratch: Vec::with_capacity(64 * 1024),
+            answers: 0,
+            last_answer: 0,
+        }
+    }
+
+    /// A request that was due at `due` was taken up `lag` later.
+    pub(crate) fn taken_up(&mut self, due: u64, lag: u64) {
+        if let Some(number) = self.window_of(due) {
+            let window = &mut self.windows[number];
+            window.due += 1;
             window.lag_max = window.lag_max.max(lag);
+            self.open(number).lags.record(lag.max(1));
         }
     }
 
-    /// The answer to the request that was due at `due` took `latency`.
-    pub fn answered(&mut self, due: u64, latency: u64) {
-        self.all.saturating_record(latency.max(1));
-        if let Some(window) = self.window(due) {
-            window.latencies.saturating_record(latency.max(1));
+    /// The answer to the request that was due at `due` came at `now`; it was sent at `sent`.
+    pub(crate) fn answered(&mut self, due: u64, sent: u64, now: u64) {
+        if due >= self.from {
+            self.answers += 1;
+            self.last_answer = now;
+        }
+        self.actual_latency(due, now - sent);
+        self.latency(due, now - due);
+    }
+
+    /// The request that was due at `due` was given up at `now`; it may have been sent.
+    pub(crate) fn given_up(&mut self, due: u64, sent: Option<u64>, now: u64) {
+        if let Some(sent) = sent {
+            self.actual_latency(due, now - sent);
+        }
+        self.latency(due, now - due);
+    }
+
+    /// The generator looked away from `from` to `to`, while an answer was awaited.
+    pub(crate) fn looked_away(&mut self, from: u64, to: u64) {
+        if to < self.from {
+            return;
+        }
+        let first = from.saturating_sub(self.from) / WINDOW_NANOS;
+        let last = (to - self.from) / WINDOW_NANOS;
+        for number in first..=last {
+            if let Some(window) = self.windows.get_mut(number as usize) {
+                window.lag_max = window.lag_max.max(to - from);
+            }
         }
     }
 
-    /// The window of a moment; none when it is closed already.
-    fn window(&mut self, due: u64) -> Option<&mut Window> {
-        let number = due / WINDOW.as_nanos() as u64;
-        if let Some(at) = self.open.iter().position(|w| w.number == number) {
-            return self.open.get_mut(at);
-        }
-        if self.open.iter().any(|w| w.number > number) {
-            return None;
-        }
-        let mut latencies = None;
-        if self.open.len() == OPEN_WINDOWS {
-            let oldest = self.open.remove(0);
-            latencies = Some(self.close(oldest));
-        }
-        let latencies = latencies.unwrap_or_else(histogram);
-        self.open.push(Window { number, latencies, lag_max: 0 });
-        self.open.last_mut()
+    /// Whether the request that is due at `due` is recorded.
+    pub(crate) fn covers(&self, due: u64) -> bool {
+        due >= self.from
     }
 
-    /// Counts a window; its histogram is empty and free again.
-    fn close(&mut self, mut window: Window) -> Histogram<u64> {
-        self.closed.total += 1;
-        if window.lag_max < LAG_MAX.as_nanos() as u64 {
-            self.closed.valid += 1;
-            // Both have the same bounds.
-            let _ = self.valid.add(&window.latencies);
+    fn actual_latency(&mut self, due: u64, nanos: u64) {
+        if due >= self.from {
+            self.actual.saturating_record(nanos.max(1));
         }
-        window.latencies.reset();
-        window.latencies
     }
 
-    /// Closes all windows; how many there were.
-    pub fn finish(&mut self) -> Windows {
-        for window in std::mem::take(&mut self.open) {
-            self.close(window);
+    fn latency(&mut self, due: u64, nanos: u64) {
+        let Some(number) = self.window_of(due) else { return };
+        self.intended.saturating_record(nanos.max(1));
+        for (bound, late) in LATE_MS.iter().zip(&mut self.late) {
+            if nanos <= bound * 1_000_000 {
+                break;
+            }
+            *late += 1;
         }
-        self.closed
+        self.open(number).latencies.record(nanos.max(1));
+    }
+
+    /// The window of a moment; none during the warm-up.
+    fn window_of(&self, due: u64) -> Option<usize> {
+        let number = (due.checked_sub(self.from)? / WINDOW_NANOS) as usize;
+        (number < self.windows.len()).then_some(number)
+    }
+
+    /// A window, ready to be recorded to.
+    fn open(&mut self, number: usize) -> &mut Open {
+        self.uses += 1;
+        let known = self.open.iter().position(|open| open.number == number && open.used > 0);
+        let at = known.unwrap_or_else(|| {
+            let oldest = (0..OPEN_WINDOWS).min_by_key(|at| self.open[*at].used).unwrap_or(0);
+            self.close(oldest);
+            let window = &self.windows[number];
+            let open = &mut self.open[oldest];
+            open.number = number;
+            open.latencies.unpack(&window.latencies);
+            open.lags.unpack(&window.lags);
+            oldest
+        });
+        let open = &mut self.open[at];
+        open.used = self.uses;
+        open
+    }
+
+    /// Puts what was recorded to an open window to rest.
+    fn close(&mut self, at: usize) {
+        let open = &mut self.open[at];
+        if std::mem::take(&mut open.used) > 0 {
+            let window = &mut self.windows[open.number];
+            window.latencies = open.latencies.pack(&mut self.scratch);
+            window.lags = open.lags.pack(&mut self.scratch);
+        }
+    }
+
+    /// Puts everything to rest.
+    pub(crate) fn finish(mut self) -> Recorded {
+        (0..OPEN_WINDOWS).for_each(|at| self.close(at));
+        Recorded {
+            intended: self.intended,
+            actual: self.actual,
+            late: self.late,
+            windows: self.windows,
+            answers: self.answers,
+            last_answer: self.last_answer,
+        }
     }
 }
 
 /// Quantiles in microseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Quantiles {
     /// Values.
     pub count: u64,
@@ -134,6 +237,8 @@ pub struct Quantiles {
     pub p99: f64,
     /// 999 of 1,000.
     pub p999: f64,
+    /// 9,999 of 10,000.
+    pub p9999: f64,
     /// All.
     pub max: f64,
 }
@@ -149,42 +254,11 @@ impl Quantiles {
             p90: at(0.9),
             p99: at(0.99),
             p999: at(0.999),
+            p9999: at(0.9999),
             max: histogram.max() as f64 / 1000.0,
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const MS: u64 = 1_000_000;
-
-    #[test]
-    fn windows_in_which_the_generator_was_late_do_not_count() {
-        let mut recorder = Recorder::default();
-        for window in 0..10u64 {
-            let due = window * 200 * MS;
-            let lag = if window % 2 == 0 { 50_000 } else { 150_000 };
-            recorder.looked_at(due, 1000);
-            recorder.looked_at(due + MS, lag);
-            recorder.answered(due, (window + 1) * MS);
-        }
-        let windows = recorder.finish();
-        assert_eq!(windows, Windows { total: 10, valid: 5 });
-        assert_eq!((recorder.all.len(), recorder.valid.len()), (10, 5));
-        let max = Quantiles::of(&recorder.valid).max;
-        assert!((8990.0..9010.0).contains(&max), "{max}");
-    }
-
-    #[test]
-    fn an_answer_that_comes_after_its_window_was_closed_counts_in_the_total() {
-        let mut recorder = Recorder::default();
-        for window in 0..20u64 {
-            recorder.looked_at(window * 200 * MS, 1);
-        }
-        recorder.answered(0, 4000 * MS);
-        recorder.finish();
-        assert_eq!((recorder.all.len(), recorder.valid.len()), (1, 0));
-    }
-}
+mod tests;

@@ -17,13 +17,18 @@ use crate::{
     logging,
     roles::Roles,
 };
-use brink_bench::drive::{Drive, Report, drive};
+use brink_bench::{
+    drive::{self, Drive, Lane, Watch},
+    report::{Quantiles, Round},
+    schedule::Arrivals,
+};
 use brink_shipper::objects::store::StoreConfig;
 use brink_tuning::host::Host;
 use check::Checked;
 use script::Nonces;
 use std::{
     path::{Path, PathBuf},
+    sync::atomic::AtomicBool,
     thread,
     time::{Duration, Instant},
 };
@@ -70,7 +75,7 @@ pub fn run(options: &DemoOptions) -> Exit {
     };
     let board = appliance.board().clone();
     announce(&board, options);
-    let driven = match drive_in_thread(&board, &host, options) {
+    let driven = match drive(&board, &host, options) {
         Ok(driven) => driven,
         Err(text) => {
             eprintln!("edge demo: {text}");
@@ -78,7 +83,7 @@ pub fn run(options: &DemoOptions) -> Exit {
             return exit::FAILED;
         }
     };
-    print_latencies(&driven.report);
+    print_latencies(&driven.round);
     let (ledger, kept) = if options.keep {
         await_delivery(&board);
         (Ledger::read(&board), Some(appliance))
@@ -128,53 +133,58 @@ fn announce(board: &Board, options: &DemoOptions) {
 
 /// What the driver did.
 struct Driven {
-    report: Report,
+    round: Round,
     nonces: Nonces,
+    fault: Option<String>,
 }
 
-/// Drives from a thread of its own, on a core that no shard has.
-fn drive_in_thread(board: &Board, host: &Host, options: &DemoOptions) -> Result<Driven, String> {
+/// Drives from a core that no shard has.
+fn drive(board: &Board, host: &Host, options: &DemoOptions) -> Result<Driven, String> {
     let cores = &board.config.cores;
     let free = |cpu: &&usize| !cores.shards.contains(cpu) && !cores.rest.contains(cpu);
     let cpu = host.cores.iter().find(free).or(cores.rest.first()).copied();
     let (_, address) = board.listening.first().ok_or("there is no listener")?;
-    let config = Drive {
-        address: *address,
-        connections: options.connections as usize,
-        rate: options.rate as f64,
+    let arrivals = Arrivals::Constant { rate: options.rate as f64 };
+    let connections = options.connections as usize;
+    let drive = Drive {
+        lanes: vec![Lane { address: *address, arrivals: arrivals.clone(), connections }],
         duration: Duration::from_secs(options.seconds),
         warmup: Duration::ZERO,
-        cpu: if host.cores.len() > 1 { cpu } else { None },
+        cpus: if host.cores.len() > 1 { cpu.into_iter().collect() } else { Vec::new() },
+        ..Drive::new(*address, arrivals)
     };
-    let mut nonces = Nonces::new(board.incarnation, options.rate * options.seconds);
-    let driver = thread::Builder::new().name("driver".to_owned()).spawn(move || {
-        let report = drive(&config, &mut nonces).map_err(|e| e.to_string())?;
-        Ok::<_, String>(Driven { report, nonces })
-    });
-    let driver = driver.map_err(|e| format!("the driver's thread cannot be started: {e}"))?;
-    driver.join().map_err(|_| "the driver panicked".to_owned())?
+    let nonces = |_| Nonces::new(board.incarnation, options.rate * options.seconds);
+    let mut show = |elapsed: Duration, answered: u64| {
+        println!("  {:>3} s  {answered} answered", elapsed.as_secs());
+    };
+    let mut watch = Watch { stop: &AtomicBool::new(false), progress: Some(&mut show) };
+    let outcome = drive::run(&drive, nonces, &mut watch).map_err(|e| e.to_string())?;
+    let nonces = outcome.scenarios.into_iter().next().ok_or("the driver has driven nothing")?;
+    Ok(Driven { round: outcome.round, nonces, fault: outcome.fault })
 }
 
-fn print_latencies(report: &Report) {
+fn print_latencies(round: &Round) {
     println!(
         "\n{:<24} {:>8} {:>8} {:>8} {:>8} {:>9}",
         "latency, µs", "p50", "p90", "p99", "p99.9", "max"
     );
-    let line = |name: &str, q: &brink_bench::record::Quantiles| {
+    let line = |name: &str, q: &Quantiles| {
         println!(
             "{name:<24} {:>8.1} {:>8.1} {:>8.1} {:>8.1} {:>9.1}",
             q.p50, q.p90, q.p99, q.p999, q.max
         );
     };
-    line("from when it was due", &report.latency);
-    line("  in valid windows", &report.valid);
+    line("from when it was due", &round.intended.quantiles);
+    line("  in valid windows", &round.valid.quantiles);
     println!(
         "valid windows {} of {} (the driver itself was at most 100 µs late)",
-        report.windows.valid, report.windows.total
+        round.windows_valid(),
+        round.windows.len()
     );
+    let counts = &round.counts;
     println!(
         "\nanswered {} of {}, wrong {}, broken {}, timeouts {}",
-        report.answered, report.due, report.wrong, report.broken, report.timeouts
+        counts.answered, counts.due, counts.wrong, counts.broken, counts.timeouts
     );
 }
 
@@ -191,8 +201,9 @@ fn conclude(board: &Board, driven: &Driven, ledger: &Ledger) -> Exit {
     println!("accepted {}", ledger.accepted());
     print_ledger(ledger);
     let mut faults = ledger.faults(true);
-    if !driven.report.is_clean() {
+    if !driven.round.counts.is_clean() {
         faults.push("not every request was answered rightly".to_owned());
+        faults.extend(driven.fault.clone());
     }
     let StoreConfig::Folder(folder) = &board.config.store else {
         eprintln!("edge demo: objects are not in a folder");

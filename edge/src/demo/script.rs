@@ -1,8 +1,8 @@
 //! What the demo asks: pixels with nonces, and which of them were answered.
 
-use brink_bench::drive::{Answer, Script};
+use brink_bench::scenario::{Answer, Scenario, Verdict};
 use brink_proto::ids::Incarnation;
-use std::{io::Write, time::Duration};
+use std::io::Write;
 
 /// The size of the pixel.
 const PIXEL_BYTES: usize = 43;
@@ -32,7 +32,7 @@ impl Nonces {
     }
 }
 
-impl Script for Nonces {
+impl Scenario for Nonces {
     fn request(&mut self, number: u64, out: &mut Vec<u8>) {
         // Writing into a Vec cannot fail.
         let _ = write!(
@@ -44,15 +44,11 @@ impl Script for Nonces {
         );
     }
 
-    fn check(&mut self, number: u64, answer: Answer) -> bool {
-        let right = answer.status == 200 && answer.body_bytes == PIXEL_BYTES;
+    fn check(&mut self, number: u64, answer: &Answer<'_>) -> Verdict {
+        let right = answer.status == 200 && answer.body.len() == PIXEL_BYTES;
         if let Some(answered) = self.answered.get_mut(number as usize) {
             *answered = right;
         }
-        right
-    }
-
-    fn progress(&mut self, elapsed: Duration, answered: u64) {
-        println!("  {:>3} s  {answered} answered", elapsed.as_secs());
+        if right { Verdict::Right } else { Verdict::Wrong("that is no pixel") }
     }
 }
