@@ -23,7 +23,8 @@
 //!   what an exchange would have seen.
 //! - [`report`]: what is saved and shown. [`environment`]: where it was measured.
 //! - [`responder`]: servers of known conduct. [`server`]: what a server's threads spend.
-//! - [`run`]: the verb.
+//!   [`process`]: servers that are started and ended. [`load`]: the same load for several of them.
+//! - A module for each verb: [`run`], [`compare`].
 #![forbid(unsafe_code)]
 
 pub mod random;
@@ -44,3 +45,11 @@ pub mod responder;
 pub mod server;
 
 pub mod run;
+
+pub mod load;
+pub mod process;
+
+pub mod compare;
+
+#[cfg(test)]
+mod synthetic;

@@ -1,6 +1,7 @@
 //! `bench`: open-loop load, for people and for machines. Each verb lives in a module of its own.
 
 use brink_bench::{
+    compare::{self, CompareOptions},
     report::remake::{self, RemakeOptions},
     run::{self, RunOptions},
 };
@@ -24,6 +25,8 @@ struct Arguments {
 enum Verb {
     /// Sends requests when they are due, and reports latencies.
     Run(Box<RunOptions>),
+    /// Holds two servers, or two saved reports, against each other.
+    Compare(Box<CompareOptions>),
     /// Makes the files of a saved report again: the page, the interval log, the percentiles.
     Report(RemakeOptions),
 }
@@ -31,6 +34,7 @@ enum Verb {
 fn main() -> ExitCode {
     match Arguments::parse().verb {
         Verb::Run(options) => run::run(&options),
+        Verb::Compare(options) => compare::run(&options),
         Verb::Report(options) => remake::run(&options),
     }
 }
