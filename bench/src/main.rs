@@ -2,6 +2,7 @@
 
 use brink_bench::{
     compare::{self, CompareOptions},
+    peers::{self, PeersOptions},
     report::remake::{self, RemakeOptions},
     run::{self, RunOptions},
 };
@@ -29,6 +30,8 @@ enum Verb {
     Compare(Box<CompareOptions>),
     /// Makes the files of a saved report again: the page, the interval log, the percentiles.
     Report(RemakeOptions),
+    /// Measures the appliance beside what somebody would take instead.
+    Peers(Box<PeersOptions>),
 }
 
 fn main() -> ExitCode {
@@ -36,5 +39,6 @@ fn main() -> ExitCode {
         Verb::Run(options) => run::run(&options),
         Verb::Compare(options) => compare::run(&options),
         Verb::Report(options) => remake::run(&options),
+        Verb::Peers(options) => peers::run(&options),
     }
 }

@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 use toml::{Table, Value};
 
 /// The crates: folder, package, and the packages of ours that it may know.
-const CRATES: [(&str, &str, &[&str]); 6] = [
+const CRATES: [(&str, &str, &[&str]); 7] = [
     ("proto", "brink-proto", &[]),
     ("shipper", "brink-shipper", &["brink-proto"]),
     ("tuning", "brink-tuning", &[]),
     ("bench", "brink-bench", &["brink-proto"]),
+    ("bench/peers", "brink-peers", &["brink-bench"]),
     ("edge", "edge", &["brink-proto", "brink-shipper", "brink-tuning", "brink-bench"]),
     (
         "tests",
@@ -20,16 +21,23 @@ const CRATES: [(&str, &str, &[&str]); 6] = [
 
 const ARROWS: Rule = Rule {
     says: "Crates know each other along these arrows only: proto ← shipper ← edge, tuning ← edge, \
-           proto ← bench ← edge (optional, for the demo), tests → all.",
+           proto ← bench ← edge (optional, for the demo), bench ← peers, tests → all. Every \
+           member of the workspace stands in this list.",
     why: "what does not know the shard cannot make it late, and can be read without it.",
 };
 
 const DEPENDENCIES: [&str; 3] = ["dependencies", "build-dependencies", "dev-dependencies"];
 
-/// Arrows between crates that nobody drew.
+/// Arrows between crates that nobody drew, and crates that nobody knows.
 #[must_use]
 pub fn arrows(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
+    for member in members(tree) {
+        if !CRATES.iter().any(|(folder, ..)| *folder == member) {
+            let found = format!("{member}: a crate that no arrow speaks of");
+            findings.push(Finding::new(&ARROWS, "Cargo.toml", 1, found));
+        }
+    }
     for (folder, _, may_know) in CRATES {
         let manifest = Manifest::read(tree, folder);
         for section in DEPENDENCIES {
@@ -47,6 +55,14 @@ pub fn arrows(tree: &Tree) -> Vec<Finding> {
         findings.push(edge.finding(&ARROWS, "brink-bench", "not optional"));
     }
     findings
+}
+
+/// The workspace's members.
+fn members(tree: &Tree) -> Vec<String> {
+    let root = parse(tree.text("Cargo.toml").unwrap_or_default());
+    let members = root.get("workspace").and_then(|w| w.get("members")?.as_array());
+    let names = members.into_iter().flatten().filter_map(Value::as_str);
+    names.map(str::to_owned).collect()
 }
 
 const STANDS_ON: Rule = Rule {
@@ -120,6 +136,9 @@ pub fn lints(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (folder, ..) in CRATES {
         let manifest = Manifest::read(tree, folder);
+        if manifest.text.is_empty() {
+            continue;
+        }
         let takes = manifest.table.get("lints").and_then(|l| l.get("workspace"));
         if takes != Some(&Value::Boolean(true)) {
             findings.push(manifest.finding(&LINTS, "lints", "no `[lints] workspace = true`"));
@@ -215,8 +234,10 @@ mod tests {
             ("shipper/Cargo.toml", "[dependencies]\nbrink-proto.workspace = true\nedge = \"1\"\n"),
             ("proto/Cargo.toml", "[dev-dependencies]\nbrink-bench.workspace = true\n"),
             ("edge/Cargo.toml", "[dependencies]\nbrink-bench.workspace = true\n"),
+            ("Cargo.toml", "[workspace]\nmembers = [\"edge\", \"more\"]\n"),
         ];
-        let want = ["proto/Cargo.toml:2", "shipper/Cargo.toml:3", "edge/Cargo.toml:2"];
+        let want =
+            ["Cargo.toml:1", "proto/Cargo.toml:2", "shipper/Cargo.toml:3", "edge/Cargo.toml:2"];
         assert_eq!(places(arrows, &files), want);
         let optional = "[dependencies]\nbrink-bench = { workspace = true, optional = true }\n";
         assert!(places(arrows, &[("edge/Cargo.toml", optional)]).is_empty());
