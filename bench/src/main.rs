@@ -5,6 +5,7 @@ use brink_bench::{
     peers::{self, PeersOptions},
     report::remake::{self, RemakeOptions},
     run::{self, RunOptions},
+    selftest::{self, SelftestOptions},
 };
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -32,6 +33,8 @@ enum Verb {
     Report(RemakeOptions),
     /// Measures the appliance beside what somebody would take instead.
     Peers(Box<PeersOptions>),
+    /// Tests whether this program measures rightly on this machine.
+    Selftest(SelftestOptions),
 }
 
 fn main() -> ExitCode {
@@ -40,5 +43,6 @@ fn main() -> ExitCode {
         Verb::Compare(options) => compare::run(&options),
         Verb::Report(options) => remake::run(&options),
         Verb::Peers(options) => peers::run(&options),
+        Verb::Selftest(options) => selftest::run(&options),
     }
 }
