@@ -24,7 +24,7 @@
 //! - [`report`]: what is saved and shown. [`environment`]: where it was measured.
 //! - [`responder`]: servers of known conduct. [`server`]: what a server's threads spend.
 //!   [`process`]: servers that are started and ended. [`load`]: the same load for several of them.
-//! - A module for each verb: [`run`], [`compare`], [`peers`], [`selftest`].
+//! - A module for each verb: [`run`], [`compare`], [`peers`], [`selftest`], [`capacity`].
 #![forbid(unsafe_code)]
 
 pub mod random;
@@ -52,6 +52,8 @@ pub mod process;
 pub mod compare;
 pub mod peers;
 pub mod selftest;
+
+pub mod capacity;
 
 #[cfg(test)]
 mod synthetic;

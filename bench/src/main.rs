@@ -1,6 +1,7 @@
 //! `bench`: open-loop load, for people and for machines. Each verb lives in a module of its own.
 
 use brink_bench::{
+    capacity::{self, CapacityOptions},
     compare::{self, CompareOptions},
     peers::{self, PeersOptions},
     report::remake::{self, RemakeOptions},
@@ -33,6 +34,8 @@ enum Verb {
     Report(RemakeOptions),
     /// Measures the appliance beside what somebody would take instead.
     Peers(Box<PeersOptions>),
+    /// Plans machines, bytes and dollars a month from a saved report.
+    Capacity(CapacityOptions),
     /// Tests whether this program measures rightly on this machine.
     Selftest(SelftestOptions),
 }
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
         Verb::Compare(options) => compare::run(&options),
         Verb::Report(options) => remake::run(&options),
         Verb::Peers(options) => peers::run(&options),
+        Verb::Capacity(options) => capacity::run(&options),
         Verb::Selftest(options) => selftest::run(&options),
     }
 }
