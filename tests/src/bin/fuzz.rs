@@ -46,6 +46,9 @@ struct Arguments {
     /// Tries the input in this file, once, and nothing else.
     #[arg(long, conflicts_with_all = ["all", "seconds", "inputs", "seed"])]
     replay: Option<PathBuf>,
+    /// Writes the inputs that a target begins with into this folder, for another fuzzer.
+    #[arg(long, conflicts_with_all = ["all", "seconds", "inputs", "seed", "replay"])]
+    seeds: Option<PathBuf>,
     /// Where inputs go that break a target.
     #[arg(long, default_value = "target/fuzz")]
     into: PathBuf,
@@ -84,12 +87,24 @@ fn fuzz(arguments: &Arguments) -> Result<bool, String> {
     }
     let mut clean = true;
     for target in targets {
-        clean &= match &arguments.replay {
-            Some(file) => replay(target, file)?,
-            None => search(target, arguments)?,
+        clean &= match (&arguments.seeds, &arguments.replay) {
+            (Some(folder), _) => write_seeds(target, folder)?,
+            (None, Some(file)) => replay(target, file)?,
+            (None, None) => search(target, arguments)?,
         };
     }
     Ok(clean)
+}
+
+fn write_seeds(target: &Target, folder: &Path) -> Result<bool, String> {
+    let write = || -> io::Result<()> {
+        fs::create_dir_all(folder)?;
+        let seeds = (target.seeds)();
+        let mut numbered = seeds.iter().enumerate();
+        numbered.try_for_each(|(at, seed)| fs::write(folder.join(format!("seed-{at}")), seed))
+    };
+    write().map_err(|e| format!("cannot write seeds into {}: {e}", folder.display()))?;
+    Ok(true)
 }
 
 fn replay(target: &Target, file: &Path) -> Result<bool, String> {
