@@ -38,6 +38,8 @@ use std::{
 
 /// What can be said on the command line.
 #[derive(Debug, Clone, Args)]
+#[command(after_help = "Examples:\n  bench selftest\n  \
+                       bench selftest --cpu 0 --server-cpu 1 --seconds 20 --out selftest")]
 pub struct SelftestOptions {
     /// Core of the generator; the first one that is allowed, if nothing is said.
     #[arg(long)]

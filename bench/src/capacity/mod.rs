@@ -25,6 +25,8 @@ use std::{path::PathBuf, process::ExitCode};
 
 /// What can be said on the command line.
 #[derive(Debug, Clone, Args)]
+#[command(after_help = "Examples:\n  bench capacity pixel/report.json\n  \
+                       bench capacity peers/one-core --rounds edge --peak 50000 --day 1000000000 --p99 200")]
 pub struct CapacityOptions {
     /// A saved report (report.json, or its folder) with what the server spent.
     pub report: PathBuf,

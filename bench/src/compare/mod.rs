@@ -32,6 +32,9 @@ use verdict::{Figure, Verdict, verdict};
 
 /// What can be said on the command line.
 #[derive(Debug, Clone, Args)]
+#[command(after_help = "Examples:\n  bench compare before/report.json after/report.json\n  \
+                       bench compare 'old/edge serve --config a.toml' 'new/edge serve --config a.toml' \
+                       --url http://127.0.0.1:8083/i.gif")]
 pub struct CompareOptions {
     /// A saved report (report.json, or its folder), or the command that starts a server.
     pub a: String,

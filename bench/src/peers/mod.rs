@@ -32,6 +32,8 @@ use std::{io, path::PathBuf, process::ExitCode};
 
 /// What can be said on the command line.
 #[derive(Debug, Clone, Args)]
+#[command(after_help = "Examples:\n  bench peers --correctness-only\n  \
+                       bench peers --only edge,nginx,floor --rounds 8 --out peers")]
 pub struct PeersOptions {
     /// Who takes part; all, if nothing is said.
     #[arg(long, value_enum, value_delimiter = ',')]
@@ -66,6 +68,8 @@ pub struct Found {
     pub answer_bytes: usize,
     /// Layouts, in the order in which they were measured.
     pub layouts: Vec<InLayout>,
+    /// Who passed the checks, and is measured.
+    pub passed: Vec<&'static str>,
     /// Who could not take part, and why.
     pub absent: Vec<Absent>,
     /// Who answered wrongly, and what.
@@ -246,7 +250,13 @@ impl Found {
     /// For people.
     #[must_use]
     pub fn told(&self, rate: f64) -> String {
-        let mut lines = vec![format!("every answer has {} bytes", self.answer_bytes)];
+        let mut lines = vec![
+            format!("every answer has {} bytes", self.answer_bytes),
+            format!(
+                "answer rightly, in pieces, in a row and to the end: {}",
+                self.passed.join(", ")
+            ),
+        ];
         let absent =
             |what: &str, absent: &Absent| format!("{what}: {}: {}", absent.peer, absent.why);
         lines.extend(self.absent.iter().map(|one| absent("missing", one)));

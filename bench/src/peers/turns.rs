@@ -74,6 +74,7 @@ impl<'a> Turns<'a> {
         }
         Ok(Found {
             answer_bytes: ANSWER_BYTES,
+            passed: self.present.iter().map(|(peer, _)| peer.name()).collect(),
             layouts: Vec::new(),
             absent: self.absent.clone(),
             failed,

@@ -6,6 +6,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 /// What can be said on the command line.
 #[derive(Debug, Clone, Args)]
+#[command(after_help = "Example:\n  bench report pixel/report.json --html pixel.html")]
 pub struct RemakeOptions {
     /// The report.json that `bench run --out` has saved.
     pub file: PathBuf,

@@ -116,26 +116,36 @@ fn exchange_view(round: &Round, out: &mut String) {
 fn several(rounds: &[Round], out: &mut String) {
     let _ = writeln!(
         out,
-        "\n{:<10} {:>9} {:>9} {:>8} {:>8} {:>8} {:>9} {:>10} {:>7}  µs, valid windows",
-        "", "offered/s", "achieved", "p50", "p90", "p99", "p99.9", "max", "valid"
+        "\n{:<10} {:>9} {:>9}  {:^35}  {:>6} {:^26}",
+        "", "", "", "µs, all windows", "", "µs, valid windows"
+    );
+    let _ = writeln!(
+        out,
+        "{:<10} {:>9} {:>9}  {:>8} {:>8} {:>8} {:>8}  {:>6} {:>8} {:>8} {:>8}",
+        "", "offered/s", "achieved", "p50", "p99", "p99.9", "max", "valid", "p50", "p99", "p99.9"
     );
     for round in rounds {
-        let q = &round.valid.quantiles;
+        let (all, valid) = (&round.intended.quantiles, &round.valid.quantiles);
         let percent = 100 * round.windows_valid() / round.windows.len().max(1);
         let _ = writeln!(
             out,
-            "{:<10} {:>9.0} {:>9.0} {:>8.1} {:>8.1} {:>8.1} {:>9.1} {:>10.1} {percent:>5} %  {}",
+            "{:<10} {:>9.0} {:>9.0}  {} {}  {percent:>4} % {}  {}",
             round.name,
             round.offered_rate,
             round.achieved_rate,
-            q.p50,
-            q.p90,
-            q.p99,
-            q.p999,
-            q.max,
+            cells(all.count, &[all.p50, all.p99, all.p999]),
+            cells(all.count, &[all.max]),
+            cells(valid.count, &[valid.p50, valid.p99, valid.p999]),
             notes(round).join("; ")
         );
     }
+}
+
+/// Figures beside each other; dashes, where they are of nothing.
+fn cells(of: u64, figures: &[f64]) -> String {
+    let cell =
+        |figure: &f64| if of == 0 { format!("{:>8}", "-") } else { format!("{figure:>8.1}") };
+    figures.iter().map(cell).collect::<Vec<_>>().join(" ")
 }
 
 /// What a reader has to know before the figures.
