@@ -58,6 +58,8 @@ pub(crate) struct Recorder {
 #[derive(Debug, Clone, Default)]
 struct Seen {
     due: u64,
+    /// Answers that came while it lasted, whenever their requests were due.
+    answers: u64,
     lag_max: u64,
     latencies: Packed,
     lags: Packed,
@@ -125,6 +127,9 @@ impl Recorder {
         if due >= self.from {
             self.answers += 1;
             self.last_answer = now;
+            if let Some(number) = self.window_of(now) {
+                self.windows[number].answers += 1;
+            }
         }
         self.actual_latency(due, now - sent);
         self.latency(due, now - due);

@@ -63,7 +63,7 @@ impl Merged {
         let count = known.min(recorded_ms.div_ceil(WINDOW.as_millis() as u64) as usize);
         let mut latencies = histogram();
         let mut second = histogram();
-        let mut second_due = 0;
+        let (mut second_due, mut second_answers) = (0, 0);
         for number in 0..count {
             let seen = || threads.iter().filter_map(move |thread| thread.windows.get(number));
             latencies.reset();
@@ -75,13 +75,14 @@ impl Merged {
             }
             let _ = second.add(&latencies);
             second_due += due;
+            second_answers += seen().map(|seen| seen.answers).sum::<u64>();
             if number % WINDOWS_PER_SECOND == WINDOWS_PER_SECOND - 1 || number == count - 1 {
                 let at_ms = (number / WINDOWS_PER_SECOND) as u64 * 1000;
                 self.seconds.push(Second {
                     at_ms,
                     length_ms: (recorded_ms - at_ms).min(1000),
                     due: std::mem::take(&mut second_due),
-                    answered: second.len(),
+                    answered: std::mem::take(&mut second_answers),
                     histogram: encode(&second),
                 });
                 second.reset();

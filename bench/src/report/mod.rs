@@ -185,7 +185,7 @@ pub struct Second {
     pub length_ms: u64,
     /// Requests that were due in it.
     pub due: u64,
-    /// Those of them that have a latency.
+    /// Answers that came in it, whenever their requests were due.
     pub answered: u64,
     /// Their latencies from when they were due, as in [`Distribution::histogram`].
     pub histogram: String,

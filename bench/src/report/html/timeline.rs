@@ -8,7 +8,10 @@ use super::{
     plot::{Canvas, Figure, Key, Latencies, Scale, Shape, line, path, spread, steps, text},
     words::{count, latency, rate, shortened},
 };
-use crate::{record::WINDOW, report::Round};
+use crate::{
+    record::WINDOW,
+    report::{Round, Second},
+};
 use std::fmt::Write;
 
 /// BOUND: columns of a plot.
@@ -184,22 +187,17 @@ fn stairs(pieces: impl Iterator<Item = (f64, f64, f64)>) -> String {
 }
 
 fn rates(out: &mut String, rounds: &[Shown<'_>], time: &Time) {
-    let seconds = rounds.iter().flat_map(|s| s.round.seconds.iter().map(move |one| (s.round, one)));
-    let pieces: Vec<(f64, f64, f64)> = seconds
-        .map(|(round, one)| {
-            let from = time.at(round.started_ms + one.at_ms);
+    let pieces = |count: fn(&Second) -> u64| -> Vec<(f64, f64, f64)> {
+        let seconds = rounds.iter().flat_map(|s| s.round.seconds.iter().map(move |one| (s, one)));
+        let piece = |(shown, one): (&Shown<'_>, &Second)| {
+            let from = time.at(shown.round.started_ms + one.at_ms);
             let length = one.length_ms.max(1) as f64 / 1000.0;
-            (from, from + length, one.due as f64 / length)
-        })
-        .collect();
-    let achieved = rounds.iter().filter_map(|s| {
-        let last = s.round.seconds.last()?;
-        let from = time.at(s.round.started_ms);
-        let to = time.at(s.round.started_ms + last.at_ms + last.length_ms);
-        Some((from, to, s.round.achieved_rate))
-    });
-    let achieved: Vec<_> = achieved.collect();
-    let high = pieces.iter().chain(&achieved).map(|(.., rate)| *rate).fold(1.0, f64::max);
+            (from, from + length, count(one) as f64 / length)
+        };
+        seconds.map(piece).collect()
+    };
+    let (offered, achieved) = (pieces(|one| one.due), pieces(|one| one.answered));
+    let high = offered.iter().chain(&achieved).map(|(.., rate)| *rate).fold(1.0, f64::max);
     let told = rounds.iter().take(12).map(|s| {
         let round = s.round;
         format!("{}: {} of {}", round.name, rate(round.achieved_rate), rate(round.offered_rate))
@@ -212,7 +210,7 @@ fn rates(out: &mut String, rounds: &[Shown<'_>], time: &Time) {
             told.collect::<Vec<_>>().join(", ")
         ),
         note: "Requests per second. Offered is what was due in each second, whatever the answers \
-               did; achieved is what was answered per second of a round."
+               did; achieved is what was answered in it, whenever it was due."
             .to_owned(),
         keys: vec![
             Key::new("r-offered", Shape::Area, "offered"),
@@ -228,7 +226,7 @@ fn rates(out: &mut String, rounds: &[Shown<'_>], time: &Time) {
             line(&mut out, "grid", (canvas.left, at), (canvas.x_end(), at));
             text(&mut out, "tick end", (canvas.left - 8.0, at + 4.0), &short(step));
         }
-        let bars = pieces.iter().map(|(from, to, rate)| {
+        let bars = offered.iter().map(|(from, to, rate)| {
             let (from, to, base) = (x.at(*from), x.at(*to), y.at(0.0));
             format!("M{from:.1} {base:.1}V{:.1}H{to:.1}V{base:.1}Z", y.at(*rate))
         });
