@@ -5,8 +5,8 @@
 use brink_bench::{
     environment::Environment,
     report::{
-        Counts, Distribution, ExchangeView, FORMAT, Late, Plan, Quantiles, Report, Round, Second,
-        ServerCost, Window, decode, encode, write_all,
+        Counts, Distribution, ExchangeView, FORMAT, Generator, Late, Plan, Quantiles, Report,
+        Round, Second, ServerCost, Window, decode, encode, write_all,
     },
 };
 use std::{path::PathBuf, process::ExitCode};

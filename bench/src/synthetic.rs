@@ -54,6 +54,7 @@ pub(crate) fn round(name: &str, rate: f64, windows: &[Seen]) -> Round {
         seconds: Vec::new(),
         late: Vec::new(),
         generator_bound: false,
+        generator: None,
         server: None,
         exchange: None,
     }

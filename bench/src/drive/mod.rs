@@ -16,7 +16,7 @@ use crate::{
     exchange::Exchange,
     policy::Policy,
     record::{Merged, Recorded},
-    report::{Counts, Distribution, Round},
+    report::{Counts, Distribution, Generator, Round},
     scenario::Scenario,
     schedule::{Arrivals, Schedule, Share},
 };
@@ -289,8 +289,12 @@ fn outcome<S>(drive: &Drive, started: Instant, done: Vec<Done<S>>) -> Outcome<S>
     let mut counts = Counts::default();
     let (mut threads, mut exchanges) = (Vec::<Recorded>::new(), Vec::<Exchange>::new());
     let (mut scenarios, mut fault) = (Vec::new(), None);
+    let mut generator = Generator::default();
     for done in done {
         counts.add(&done.counts);
+        generator.ran_ms += done.ran as f64 / 1e6;
+        generator.cpu_ms += done.cpu as f64 / 1e6;
+        generator.idle_ms += done.idle as f64 / 1e6;
         threads.push(done.recorded);
         exchanges.push(done.exchange);
         scenarios.extend(done.scenarios);
@@ -316,6 +320,7 @@ fn outcome<S>(drive: &Drive, started: Instant, done: Vec<Done<S>>) -> Outcome<S>
         seconds: merged.seconds,
         late: merged.late,
         generator_bound: false,
+        generator: Some(generator),
         server: None,
         exchange: drive.exchange.then(|| Exchange::view(&exchanges, counts.reconnects)),
     };

@@ -31,8 +31,10 @@ fn allocations(rate: f64) -> (u64, allocation_counter::AllocationInfo) {
     let (stop, answered) = (AtomicBool::new(false), AtomicU64::new(0));
     let mut done = None;
     let info = allocation_counter::measure(|| done = Some(worker.run(&stop, &answered)));
-    let counts = done.unwrap().unwrap().counts;
+    let Done { counts, ran, cpu, idle, .. } = done.unwrap().unwrap();
     assert!(counts.is_clean(), "{counts:?}");
+    // Between one request and the next there is nothing to do, and that is never all of it.
+    assert!(0 < idle && idle < ran && cpu > 0, "{idle} of {ran} ns, {cpu} of CPU time");
     (counts.due, info)
 }
 

@@ -23,6 +23,7 @@ use crate::{
     schedule::{Due, Schedule},
 };
 use mio::{Events, Interest, Poll, Token};
+use rustix::time::{ClockId, clock_gettime};
 use std::{
     collections::VecDeque,
     io,
@@ -43,6 +44,10 @@ pub(super) struct Worker<S> {
     looked: u64,
     /// When connections that are not ready are looked after again.
     next_care: u64,
+    /// The thread's CPU time at the start.
+    cpu: u64,
+    /// Nanoseconds of turns that did nothing.
+    idle: u64,
     policy: Policy,
     end: u64,
     recorder: Recorder,
@@ -80,6 +85,10 @@ pub(super) struct Done<S> {
     pub(super) counts: Counts,
     /// Until when requests were due, in nanoseconds since the start.
     pub(super) until: u64,
+    /// How long it ran, the CPU time of that, and how long it had nothing to do, in nanoseconds.
+    pub(super) ran: u64,
+    pub(super) cpu: u64,
+    pub(super) idle: u64,
     pub(super) fault: Option<String>,
     pub(super) scenarios: Vec<S>,
 }
@@ -93,11 +102,20 @@ const RETRY: u64 = 100_000_000;
 /// How often connections that are not ready are looked after.
 const CARE: u64 = 5_000_000;
 
+/// Nanoseconds that a turn without work takes at most; most take less than one.
+const TURN_MAX: u64 = 20_000;
+
 /// Answers that are still awaited when a run is stopped get this long.
 const STOP_WAIT: Duration = Duration::from_secs(1);
 
 /// A request as long as any that a scenario renders.
 const REQUEST_BYTES: usize = 16 * 1024;
+
+/// Nanoseconds of CPU time that this thread has had.
+fn cpu_time() -> u64 {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
 
 impl<S: Scenario> Worker<S> {
     pub(super) fn new(drive: &Drive, lanes: Vec<Lane<S>>) -> io::Result<Worker<S>> {
@@ -113,6 +131,8 @@ impl<S: Scenario> Worker<S> {
             start: clock.raw(),
             looked: 0,
             next_care: 0,
+            cpu: 0,
+            idle: 0,
             policy: drive.policy,
             end: drive.end().as_nanos() as u64,
             recorder: Recorder::new(drive.warmup.as_nanos() as u64, drive.duration),
@@ -149,9 +169,15 @@ impl<S: Scenario> Worker<S> {
             return Ok(self.done(0));
         }
         let mut events = Events::with_capacity(self.clients.len().max(16));
+        let mut was_quiet = false;
         loop {
+            let (before, sent) = (self.looked, self.counts.due);
             self.send_due();
+            if was_quiet && sent == self.counts.due {
+                self.idled(before);
+            }
             self.poll.poll(&mut events, Some(Duration::ZERO))?;
+            was_quiet = events.is_empty();
             for event in &events {
                 self.handle(event.token().0, event.is_read_closed());
                 self.send_due();
@@ -172,6 +198,7 @@ impl<S: Scenario> Worker<S> {
 
     /// Time counts from now on.
     fn begin(&mut self) {
+        self.cpu = cpu_time();
         self.start = self.clock.raw();
         self.looked = 0;
         for client in &mut self.clients {
@@ -199,6 +226,9 @@ impl<S: Scenario> Worker<S> {
             exchange: self.exchange,
             counts: self.counts,
             until,
+            ran: self.looked,
+            cpu: cpu_time() - self.cpu,
+            idle: self.idle,
             fault: self.fault,
             scenarios: self.lanes.into_iter().map(|lane| lane.scenario).collect(),
         }
@@ -213,6 +243,15 @@ impl<S: Scenario> Worker<S> {
         }
         self.looked = now;
         now
+    }
+
+    /// Nothing was done from `from` until the last look. What took long was no turn: somebody else
+    /// had the core.
+    fn idled(&mut self, from: u64) {
+        let idle = self.looked - from;
+        if idle < TURN_MAX {
+            self.idle += idle;
+        }
     }
 
     /// Sends what is due, as far as connections are free.

@@ -109,15 +109,16 @@ pub struct OwnCost {
     pub rate: f64,
     /// CPU time of the floor per request.
     pub floor_us: f64,
-    /// CPU time of the generator per request, at most: it never sleeps, so this is all that it had.
-    pub generator_us_max: f64,
+    /// CPU time of the generator per request, without the turns in which it found nothing to do:
+    /// it never sleeps.
+    pub generator_us: f64,
 }
 
 impl OwnCost {
-    /// The generator's time over the floor's, at most.
+    /// The generator's time over the floor's.
     #[must_use]
-    pub fn ratio_max(&self) -> f64 {
-        self.generator_us_max / self.floor_us
+    pub fn ratio(&self) -> f64 {
+        self.generator_us / self.floor_us
     }
 }
 
@@ -279,10 +280,9 @@ impl Found {
 
 fn told_cost(cost: OwnCost) -> String {
     format!(
-        "the generator's CPU time per request is at most {:.1} µs, {:.2} of the floor's {:.1} µs, at \
-         {:.0}/s",
-        cost.generator_us_max,
-        cost.ratio_max(),
+        "the generator's CPU time per request is {:.1} µs, {:.2} of the floor's {:.1} µs, at {:.0}/s",
+        cost.generator_us,
+        cost.ratio(),
         cost.floor_us,
         cost.rate
     )

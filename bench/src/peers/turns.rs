@@ -12,7 +12,6 @@ use crate::{
     process::{Launch, Serving},
     report::{Report, Round},
     scenario::url::Url,
-    server::Usage,
 };
 use std::{
     fs, io,
@@ -163,16 +162,17 @@ impl<'a> Turns<'a> {
             return Ok(None);
         };
         let (serving, asked) = self.start(*peer, program, layout)?;
-        let own = || Usage::read(&[std::process::id()]).map_err(LoadError::from);
-        let before = own()?;
         let round = session.capacity(&asked, &serving.processes())?;
         let requests = round.counts.answered + round.counts.wrong;
-        let spent = own()?.cost_since(&before, requests);
         stop(*peer, serving)?;
-        Ok(round.server.filter(|_| requests > 0).map(|server| OwnCost {
+        let (Some(server), Some(generator)) = (round.server, round.generator) else {
+            return Ok(None);
+        };
+        let worked_us = (generator.cpu_ms - generator.idle_ms) * 1000.0;
+        Ok((requests > 0).then(|| OwnCost {
             rate: round.achieved_rate,
             floor_us: server.cpu_us_per_request,
-            generator_us_max: spent.cpu_us_per_request,
+            generator_us: worked_us / requests as f64,
         }))
     }
 

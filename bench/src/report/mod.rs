@@ -119,10 +119,32 @@ pub struct Round {
     pub late: Vec<Late>,
     /// Whether the generator was too late itself for the latencies to be the server's.
     pub generator_bound: bool,
+    /// What the generator's threads did with their time; older reports do not say.
+    #[serde(default)]
+    pub generator: Option<Generator>,
     /// What the server spent.
     pub server: Option<ServerCost>,
     /// What an exchange would have seen.
     pub exchange: Option<ExchangeView>,
+}
+
+/// What the generator's threads did with their time, the warm-up included, all of them together.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Generator {
+    /// How long they ran.
+    pub ran_ms: f64,
+    /// CPU time that they had.
+    pub cpu_ms: f64,
+    /// How long they had nothing to do: nothing was due, and no answer there.
+    pub idle_ms: f64,
+}
+
+impl Generator {
+    /// The share of its time in which it worked.
+    #[must_use]
+    pub fn busy_share(&self) -> f64 {
+        1.0 - self.idle_ms / self.ran_ms.max(1e-9)
+    }
 }
 
 /// How requests ended: `due = answered + wrong + broken + timeouts`.

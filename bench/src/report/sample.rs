@@ -2,8 +2,8 @@
 //! reports, and for `examples/reports.rs`, whose pages `check/page.sh` looks at.
 
 use super::{
-    Counts, Distribution, Environment, ExchangeView, FORMAT, Late, Plan, Quantiles, Report, Round,
-    Second, ServerCost, Window, encode,
+    Counts, Distribution, Environment, ExchangeView, FORMAT, Generator, Late, Plan, Quantiles,
+    Report, Round, Second, ServerCost, Window, encode,
 };
 use hdrhistogram::Histogram;
 use std::collections::BTreeMap;
@@ -214,6 +214,7 @@ impl Shape {
             seconds,
             late: late.map(|ms| Late { beyond_ms: ms, count: beyond(ms) }).to_vec(),
             generator_bound: false,
+            generator: Some(Generator { ran_ms: 32_000.0, cpu_ms: 31_990.0, idle_ms: 25_600.0 }),
             server: Some(ServerCost {
                 threads: threads.map(|(name, cost)| (name.to_owned(), cost)).into(),
                 cpu_us_per_request: 9.1,

@@ -54,6 +54,13 @@ fn one(round: &Round, out: &mut String) {
     );
     let _ =
         writeln!(out, "offered {:.0}/s, achieved {:.0}/s", round.offered_rate, round.achieved_rate);
+    if let Some(generator) = &round.generator {
+        let _ = writeln!(
+            out,
+            "the generator worked {:.0} % of its time",
+            generator.busy_share() * 100.0
+        );
+    }
     counts(&round.counts, out);
     let late = round.late.iter().map(|late| format!("{} ms {}", late.beyond_ms, late.count));
     let _ = writeln!(out, "later than  {}", late.collect::<Vec<_>>().join(",  "));
