@@ -10,6 +10,7 @@
 
 mod client;
 mod flights;
+mod lane;
 mod worker;
 
 use crate::{
@@ -158,13 +159,13 @@ impl Drive {
     }
 
     /// The lanes of one thread.
-    fn lanes_of<S>(&self, thread: usize, scenarios: Vec<S>) -> Vec<worker::Lane<S>> {
+    fn lanes_of<S>(&self, thread: usize, scenarios: Vec<S>) -> Vec<lane::Lane<S>> {
         let share = Share { thread, threads: self.threads() };
         let lane = |(at, (lane, scenario)): (usize, (&Lane, S))| {
             let before = |thread: usize| lane.connections * thread / share.threads;
             let connections = before(thread + 1) - before(thread);
             let stream = (at * share.threads + thread) as u64;
-            worker::Lane {
+            lane::Lane {
                 address: lane.address,
                 schedule: Schedule::new(&lane.arrivals, share, self.end(), self.seed, stream),
                 scenario,
@@ -235,7 +236,7 @@ pub fn run<S: Scenario>(
 fn open<S: Scenario>(
     drive: &Drive,
     thread: usize,
-    lanes: Vec<worker::Lane<S>>,
+    lanes: Vec<lane::Lane<S>>,
 ) -> Result<Worker<S>, DriveError> {
     if let Some(cpu) = drive.cpus.get(thread).copied() {
         let mut set = CpuSet::new();

@@ -13,6 +13,7 @@ use super::{
     Drive,
     client::{Client, Flight, Progress, Reading, Shape, State},
     flights::Flights,
+    lane::Lane,
 };
 use crate::{
     exchange::Exchange,
@@ -20,14 +21,12 @@ use crate::{
     record::{LAG_MAX, Recorded, Recorder},
     report::Counts,
     scenario::{Scenario, Verdict},
-    schedule::{Due, Schedule},
+    schedule::Due,
 };
 use mio::{Events, Interest, Poll, Token};
 use rustix::time::{ClockId, clock_gettime};
 use std::{
-    collections::VecDeque,
     io,
-    net::SocketAddr,
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
     time::Duration,
 };
@@ -56,26 +55,6 @@ pub(super) struct Worker<S> {
     fault: Option<String>,
     reading: Reading,
     request: Vec<u8>,
-}
-
-/// One stream of requests to one server, over connections of its own.
-pub(super) struct Lane<S> {
-    pub(super) address: SocketAddr,
-    pub(super) schedule: Schedule,
-    pub(super) scenario: S,
-    pub(super) connections: usize,
-    /// Whether requests are due whenever a connection is free.
-    pub(super) saturates: bool,
-    /// The request to come.
-    pub(super) next: Option<Due>,
-    /// Whether that was found due and waits for a connection.
-    pub(super) waits: bool,
-    /// The last moment at which a request was due and no connection was free; 0, if there was none.
-    pub(super) all_busy: u64,
-    /// Connections without a request, the one free longest first. BOUND: each stands in it once.
-    pub(super) free: VecDeque<usize>,
-    /// Connections that are there, or will be made again.
-    pub(super) live: usize,
 }
 
 /// What a thread has come to.
@@ -489,23 +468,5 @@ impl<S: Scenario> Worker<S> {
     /// Keeps the first thing that went wrong.
     fn note(&mut self, text: impl FnOnce() -> String) {
         self.fault.get_or_insert_with(text);
-    }
-}
-
-impl<S> Lane<S> {
-    /// The request to come, if it is due.
-    fn due(&self, now: u64, end: u64) -> Option<Due> {
-        if self.saturates {
-            let due = self.next.filter(|_| now < end)?;
-            return Some(Due { number: due.number, at: now });
-        }
-        self.next.filter(|due| due.at <= now)
-    }
-
-    /// How late the generator itself is with a request. While every connection was busy it was the
-    /// server that kept requests waiting: counted as the generator's, that would spoil the very
-    /// windows in which a server stalls.
-    fn own_lag(&self, due: Due, now: u64) -> u64 {
-        now.saturating_sub(due.at.max(self.all_busy))
     }
 }
