@@ -15,7 +15,8 @@
 //!
 //! In reading order:
 //!
-//! - [`schedule`]: when requests are due. [`random`] is where chance comes from.
+//! - [`schedule`]: when requests are due. [`random`] is where chance comes from,
+//!   and [`cores`] where threads go.
 //! - [`scenario`]: what is asked, and which answers are right. [`policy`]: how connections are
 //!   used.
 //! - [`drive`]: the loop that ties these together.
@@ -24,9 +25,11 @@
 //! - [`report`]: what is saved and shown. [`environment`]: where it was measured.
 //! - [`responder`]: servers of known conduct. [`server`]: what a server's threads spend.
 //!   [`process`]: servers that are started and ended. [`load`]: the same load for several of them.
-//! - A module for each verb: [`run`], [`compare`], [`peers`], [`selftest`], [`capacity`].
+//! - A module for each verb: [`run`], [`compare`], [`peers`], [`selftest`], [`capacity`]; [`verb`]
+//!   is what they do alike.
 #![forbid(unsafe_code)]
 
+pub mod cores;
 pub mod random;
 pub mod schedule;
 
@@ -43,6 +46,8 @@ pub mod report;
 
 pub mod responder;
 pub mod server;
+
+pub mod verb;
 
 pub mod run;
 

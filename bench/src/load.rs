@@ -5,6 +5,7 @@
 //! the time and the count that it is divided by.
 
 use crate::{
+    cores,
     drive::{DriveError, Outcome, Watch},
     environment::Environment,
     policy::{Policy, TIMEOUT},
@@ -12,18 +13,14 @@ use crate::{
     run::{AnyScenario, Pace, Part, Setup, Spacing},
     scenario::{Ask, Rendered, Role, Scenario, ScenarioError, corpus::Population, url::Url},
     server::{Usage, UsageError},
+    verb::{name_of, unix_ms},
 };
-use clap::{Args, ValueEnum};
-use rustix::thread::{CpuSet, sched_getaffinity};
-use signal_hook::{consts, flag};
+use clap::Args;
 use std::{
     io,
     path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::{Duration, Instant, SystemTime},
+    sync::atomic::{AtomicBool, Ordering},
+    time::{Duration, Instant},
 };
 
 /// What a server is put under.
@@ -132,10 +129,11 @@ impl Load {
     /// # Errors
     /// When it cannot be seen which cores there are, or none is left.
     pub fn server_cores(&self, chosen: &[usize]) -> io::Result<Vec<usize>> {
-        let allowed = sched_getaffinity(None)?;
-        let is_free = |core: &usize| allowed.is_set(*core) && self.cpu != Some(*core);
-        let free = || (0..CpuSet::MAX_CPU).filter(is_free).collect::<Vec<_>>();
-        let cores = if chosen.is_empty() { free() } else { chosen.to_vec() };
+        let mut cores = chosen.to_vec();
+        if chosen.is_empty() {
+            cores = cores::allowed()?;
+            cores.retain(|core| self.cpu != Some(*core));
+        }
         if cores.is_empty() {
             return Err(io::Error::other("no core is left for the server besides the generator's"));
         }
@@ -148,12 +146,9 @@ impl Load {
 
     /// What is written into a report.
     fn plan(&self, target: String, command: Vec<String>) -> Plan {
-        let named = |value: Option<clap::builder::PossibleValue>| {
-            value.map_or_else(String::new, |value| value.get_name().to_owned())
-        };
         Plan {
-            scenario: named(self.scenario.to_possible_value()),
-            arrivals: named(self.arrivals.to_possible_value()),
+            scenario: name_of(&self.scenario),
+            arrivals: name_of(&self.arrivals),
             connections: self.connections as usize,
             duration_ms: self.duration * 1000,
             warmup_ms: self.warmup * 1000,
@@ -170,12 +165,11 @@ impl<'a> Session<'a> {
     /// Begins now. `stop` ends it between rounds, and the round that is under way.
     #[must_use]
     pub fn begin(load: &'a Load, stop: &'a AtomicBool) -> Session<'a> {
-        let since = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
         Session {
             load,
             stop,
             begun: Instant::now(),
-            begun_unix_ms: since.as_millis() as u64,
+            begun_unix_ms: unix_ms(),
             environment: Environment::look(),
             faults: Vec::new(),
         }
@@ -190,7 +184,7 @@ impl<'a> Session<'a> {
     /// Drives a server; `processes` are those whose CPU time is its own.
     ///
     /// # Errors
-    /// [`LoadError`] when it cannot be driven, or somebody wants the session to end.
+    /// [`LoadError`] when it cannot be driven, or somebody wants it to end.
     pub fn round(
         &mut self,
         name: &str,
@@ -234,8 +228,8 @@ impl<'a> Session<'a> {
             return Err(LoadError::Interrupted);
         }
         if !processes.is_empty() {
-            let ended = round.counts.answered + round.counts.wrong;
-            round.server = Some(Usage::read(processes)?.cost_since(&before, ended));
+            let after = Usage::read(processes)?;
+            round.server = Some(after.cost_since(&before, round.counts.heard()));
         }
         let of_round = |fault: String| format!("{name}: {fault}");
         self.faults.extend(fault.map(of_round));
@@ -258,7 +252,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// The report of all rounds of the session.
+    /// The report of all of its rounds.
     #[must_use]
     pub fn report(&self, title: String, target: String, rounds: Vec<Round>) -> Report {
         Report {
@@ -270,19 +264,6 @@ impl<'a> Session<'a> {
             rounds,
         }
     }
-}
-
-/// A flag that Ctrl-C and SIGTERM set; a second one ends the process.
-///
-/// # Errors
-/// When signals cannot be handled.
-pub fn stopped_by_signals() -> io::Result<Arc<AtomicBool>> {
-    let stop = Arc::new(AtomicBool::new(false));
-    for signal in [consts::SIGINT, consts::SIGTERM] {
-        flag::register_conditional_shutdown(signal, 130, stop.clone())?;
-        flag::register(signal, stop.clone())?;
-    }
-    Ok(stop)
 }
 
 /// Requests per second, as an argument.

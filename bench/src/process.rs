@@ -1,10 +1,7 @@
 //! Servers as processes: started on chosen cores, awaited, and ended again, whatever happens.
 
-use crate::server;
-use rustix::{
-    process::{Pid, Signal, kill_process},
-    thread::{CpuSet, sched_setaffinity},
-};
+use crate::{cores::pin, server};
+use rustix::process::{Pid, Signal, kill_process};
 use std::{
     fs, io,
     io::{Read, Write},
@@ -162,15 +159,8 @@ fn spawn_on(cores: &[usize], command: &mut Command) -> io::Result<Child> {
     if cores.is_empty() {
         return command.spawn();
     }
-    let mut set = CpuSet::new();
-    for core in cores {
-        if *core >= CpuSet::MAX_CPU {
-            return Err(io::ErrorKind::InvalidInput.into());
-        }
-        set.set(*core);
-    }
     let spawn = || {
-        sched_setaffinity(None, &set)?;
+        pin(cores)?;
         command.spawn()
     };
     let died = |_| Err(io::Error::other("the thread that starts it has panicked"));
@@ -216,8 +206,8 @@ pub fn program(name: &str) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cores;
     use crate::responder::Null;
-    use rustix::thread::sched_getaffinity;
     use std::net::TcpListener;
 
     const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -244,8 +234,8 @@ mod tests {
         let address = free_address();
         let mut command = Command::new("python3");
         command.args(["-c", SERVER, &address.port().to_string()]);
-        let allowed = sched_getaffinity(None).unwrap();
-        let core = (0..CpuSet::MAX_CPU).rfind(|core| allowed.is_set(*core)).unwrap();
+        let allowed = cores::allowed().unwrap();
+        let core = *allowed.last().unwrap();
         let launch = Launch { cores: &[core], ..launch(command, address, &log) };
         let serving = Serving::start(launch).unwrap();
         assert_eq!(fs::read_to_string(&log).unwrap().lines().next(), Some(&*format!("[{core}]")));
@@ -253,7 +243,7 @@ mod tests {
         serving.stop().unwrap();
         assert!(!answers(address, GET));
         // The thread that asked for it may still go wherever it could before.
-        assert_eq!(sched_getaffinity(None).unwrap(), allowed);
+        assert_eq!(cores::allowed().unwrap(), allowed);
     }
 
     #[test]

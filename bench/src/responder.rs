@@ -8,8 +8,8 @@
 //! and not a timer's idea of one; on a machine with a single core it waits in `epoll_wait` instead,
 //! since it would otherwise keep the generator from its turn.
 
+use crate::cores::pin;
 use mio::{Events, Interest, Poll, Token, Waker, net::TcpListener, net::TcpStream};
-use rustix::thread::{CpuSet, sched_setaffinity};
 use std::{
     collections::VecDeque,
     io::{self, Read, Write},
@@ -102,7 +102,7 @@ impl Responder {
         let (ready, pinned) = std::sync::mpsc::sync_channel(1);
         let stopped = stop.clone();
         let thread = thread::Builder::new().name("responder".to_owned()).spawn(move || {
-            let result = pin(cpu);
+            let result = cpu.map_or(Ok(()), |cpu| pin(&[cpu]));
             let goes_on = result.is_ok();
             let _ = ready.send(result);
             if goes_on {
@@ -138,17 +138,6 @@ impl Conduct {
     fn spins(self) -> bool {
         matches!(self, Conduct::AtOnce | Conduct::FixedDelay(_) | Conduct::Stall { .. })
     }
-}
-
-/// Pins the calling thread.
-fn pin(cpu: Option<usize>) -> io::Result<()> {
-    let Some(cpu) = cpu else { return Ok(()) };
-    if cpu >= CpuSet::MAX_CPU {
-        return Err(io::ErrorKind::InvalidInput.into());
-    }
-    let mut set = CpuSet::new();
-    set.set(cpu);
-    Ok(sched_setaffinity(None, &set)?)
 }
 
 const LISTENER: Token = Token(usize::MAX);
@@ -427,10 +416,10 @@ mod tests {
 
     #[test]
     fn a_core_that_there_is_not_is_an_error() {
+        use rustix::thread::CpuSet;
         assert!(Null::start(Some(CpuSet::MAX_CPU)).is_err());
         assert!(Null::start(Some(CpuSet::MAX_CPU - 1)).is_err());
-        let allowed = rustix::thread::sched_getaffinity(None).unwrap();
-        let core = (0..CpuSet::MAX_CPU).find(|core| allowed.is_set(*core));
+        let core = crate::cores::allowed().unwrap().first().copied();
         assert!(Null::start(core).is_ok_and(|null| null.address().port() != 0));
     }
 }

@@ -14,18 +14,17 @@
 //! And the files of the report are read by HdrHistogram's own tools, with equal quantiles.
 
 use crate::{
+    cores,
     drive::{DriveError, Outcome, Watch},
     environment::Environment,
-    load,
-    peers::layout::two_cores,
     policy::Policy,
     report::{FORMAT, Plan, Report, Round, files},
     responder::{Conduct, Responder},
     run::{AnyScenario, Pace, Part, Setup, Spacing},
     scenario::{Ask, Role, ScenarioError, corpus::Population, url::Url},
+    verb::{self, NOT_MEASURABLE},
 };
 use clap::Args;
-use rustix::thread::{CpuSet, sched_getaffinity};
 use serde::Serialize;
 use std::{
     io,
@@ -33,7 +32,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Command, ExitCode},
     sync::atomic::{AtomicBool, Ordering},
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 /// What can be said on the command line.
@@ -136,9 +135,6 @@ const LAG_US: (f64, f64) = (5.0, 20.0);
 /// How long a server that misbehaves is asked, and how long its answers are awaited.
 const MISBEHAVING: (Duration, Duration) = (Duration::from_secs(1), Duration::from_millis(100));
 
-/// Exit code when the machine was too busy to say.
-const NOT_MEASURABLE: u8 = 3;
-
 /// Tests, prints. 0: every rule holds; 1: one does not; 2: there was no test; 3: not measurable.
 #[must_use]
 pub fn run(options: &SelftestOptions) -> ExitCode {
@@ -158,7 +154,7 @@ pub fn run(options: &SelftestOptions) -> ExitCode {
 }
 
 fn selftest(options: &SelftestOptions) -> Result<Vec<Ruling>, SelftestError> {
-    let stop = load::stopped_by_signals()?;
+    let stop = verb::stopped_by_signals()?;
     let mut bench = Bench::new(options, &stop)?;
     let mut rulings = Vec::new();
     let mut rule = |ruling: Ruling| {
@@ -295,17 +291,14 @@ struct Bench<'a> {
 
 impl<'a> Bench<'a> {
     fn new(options: &SelftestOptions, stop: &'a AtomicBool) -> Result<Bench<'a>, SelftestError> {
-        let mask = sched_getaffinity(None).map_err(io::Error::from)?;
-        let allowed: Vec<usize> = (0..CpuSet::MAX_CPU).filter(|core| mask.is_set(*core)).collect();
         // With a single core nothing can be pinned apart, and little will be measurable.
-        let cores = two_cores(&allowed, options.cpu, options.server_cpu);
+        let cores = cores::two_cores(&cores::allowed()?, options.cpu, options.server_cpu);
         let (server, generator) = cores.map_or((None, None), |(s, g)| (Some(s), Some(g)));
-        let since = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
         let duration = Duration::from_secs(options.seconds);
         let report = Report {
             format: FORMAT,
             title: "Selftest".to_owned(),
-            started_unix_ms: since.as_millis() as u64,
+            started_unix_ms: verb::unix_ms(),
             environment: Environment::look(),
             plan: Plan {
                 scenario: "get".to_owned(),

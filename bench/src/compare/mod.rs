@@ -19,10 +19,11 @@ pub mod table;
 pub mod verdict;
 
 use crate::{
-    load::{self, Load, LoadError},
+    load::{Load, LoadError},
     process::ProcessError,
     report::{HistogramError, Quantiles, Report, files},
     scenario::url::{Url, UrlError},
+    verb::{self, NOT_MEASURABLE},
 };
 use clap::Args;
 use serde::{Deserialize, Serialize};
@@ -187,9 +188,6 @@ pub fn judged(first: &Side, second: &Side) -> Vec<Judged> {
     Figure::ALL.map(one).to_vec()
 }
 
-/// Exit code when latencies could not be measured.
-const NOT_MEASURABLE: u8 = 3;
-
 /// Compares, prints, writes. 0: compared; 1: not every answer was right; 2: nothing was compared;
 /// 3: latencies are not measurable here.
 #[must_use]
@@ -222,7 +220,7 @@ fn compare(options: &CompareOptions) -> Result<Vec<Comparison>, CompareError> {
                 rounds: options.rounds as usize,
                 cores: &options.server_cpu,
             };
-            let stop = load::stopped_by_signals()?;
+            let stop = verb::stopped_by_signals()?;
             let (comparison, report) = live::compare(&plan, &options.load, &stop, &mut progress)?;
             if let Some(folder) = &options.out {
                 files::write_all(&report, folder)?;
@@ -236,18 +234,10 @@ fn compare(options: &CompareOptions) -> Result<Vec<Comparison>, CompareError> {
 }
 
 fn show(options: &CompareOptions, comparisons: &[Comparison]) -> Result<(), CompareError> {
-    let json = serde_json::to_string_pretty(comparisons)?;
-    if let Some(folder) = &options.out {
-        std::fs::create_dir_all(folder)?;
-        std::fs::write(folder.join("comparison.json"), json.as_bytes())?;
-    }
-    if options.json {
-        println!("{json}");
-    } else {
-        let texts = comparisons.iter().map(Comparison::told).collect::<Vec<_>>();
-        print!("{}", texts.join("\n"));
-    }
-    Ok(())
+    let file = options.out.as_deref().map(|folder| (folder, "comparison.json"));
+    verb::show(&comparisons, file, options.json, || {
+        comparisons.iter().map(Comparison::told).collect::<Vec<_>>().join("\n")
+    })
 }
 
 fn progress(text: &str) {

@@ -46,18 +46,12 @@ pub fn compare(
     let notes = differences(first, second);
     let mut comparisons = Vec::new();
     for rate in rates(&first.rounds) {
-        let at = |report: &'_ Report| -> Vec<usize> {
-            let same = |round: &Round| is_same(round.offered_rate, rate);
-            (0..report.rounds.len()).filter(|index| same(&report.rounds[*index])).collect()
-        };
-        let side = |report: &Report, name: &str| {
-            let rounds: Vec<&Round> =
-                at(report).iter().map(|index| &report.rounds[*index]).collect();
-            Side::of(name, &rounds, seed)
-        };
-        let sides = [side(first, names[0])?, side(second, names[1])?];
+        let [one, other] = [first, second].map(|report| -> Vec<&Round> {
+            report.rounds.iter().filter(|round| is_same(round.offered_rate, rate)).collect()
+        });
+        let sides = [Side::of(names[0], &one, seed)?, Side::of(names[1], &other, seed)?];
         if sides.iter().all(|side| side.rounds > 0) {
-            let null = at(first).iter().find_map(|index| first.rounds[*index].null);
+            let null = one.iter().find_map(|round| round.null);
             comparisons.push(Comparison::of(rate, sides, null, notes.clone()));
         }
     }

@@ -16,6 +16,21 @@ use crate::{
 };
 use std::{net::TcpListener, sync::atomic::AtomicBool};
 
+fn load() -> Load {
+    Load {
+        scenario: Role::Get,
+        rate: 20.0,
+        arrivals: Spacing::Constant,
+        connections: 2,
+        duration: 1,
+        warmup: 0,
+        cpu: None,
+        seed: 1,
+        requests: None,
+        users: 10,
+    }
+}
+
 fn verdict_on(comparison: &Comparison, figure: Figure) -> Verdict {
     comparison.verdicts.iter().find(|judged| judged.figure == figure).unwrap().verdict
 }
@@ -132,18 +147,7 @@ fn servers_take_turns_and_what_they_spend_is_told() {
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
     let url = format!("http://{address}/").parse().unwrap();
     let commands = [python(&address, 0), python(&address, 1_000_000)];
-    let load = Load {
-        scenario: Role::Get,
-        rate: 20.0,
-        arrivals: Spacing::Constant,
-        connections: 2,
-        duration: 1,
-        warmup: 0,
-        cpu: None,
-        seed: 1,
-        requests: None,
-        users: 10,
-    };
+    let load = load();
     let plan = live::Plan {
         names: ["light", "heavy"],
         commands: [&commands[0], &commands[1]],
@@ -180,18 +184,7 @@ fn a_side_that_does_not_start_is_named() {
         rounds: 1,
         cores: &[],
     };
-    let load = Load {
-        scenario: Role::Get,
-        rate: 20.0,
-        arrivals: Spacing::Constant,
-        connections: 1,
-        duration: 1,
-        warmup: 0,
-        cpu: None,
-        seed: 1,
-        requests: None,
-        users: 10,
-    };
+    let load = Load { connections: 1, ..load() };
     let error = live::compare(&plan, &load, &AtomicBool::new(false), &mut |_| {}).unwrap_err();
     assert!(error.to_string().starts_with("here: sh "), "{error}");
 }

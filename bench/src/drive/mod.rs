@@ -14,6 +14,7 @@ mod lane;
 mod worker;
 
 use crate::{
+    cores::pin,
     exchange::Exchange,
     policy::Policy,
     record::{Merged, Recorded},
@@ -21,10 +22,7 @@ use crate::{
     scenario::Scenario,
     schedule::{Arrivals, Schedule, Share},
 };
-use rustix::{
-    process::{Resource, getrlimit, setrlimit},
-    thread::{CpuSet, sched_setaffinity},
-};
+use rustix::process::{Resource, getrlimit, setrlimit};
 use std::{
     collections::VecDeque,
     io,
@@ -239,14 +237,7 @@ fn open<S: Scenario>(
     lanes: Vec<lane::Lane<S>>,
 ) -> Result<Worker<S>, DriveError> {
     if let Some(cpu) = drive.cpus.get(thread).copied() {
-        let mut set = CpuSet::new();
-        let pinned = if cpu < CpuSet::MAX_CPU {
-            set.set(cpu);
-            sched_setaffinity(None, &set).map_err(io::Error::from)
-        } else {
-            Err(io::ErrorKind::InvalidInput.into())
-        };
-        pinned.map_err(|source| DriveError::Pin { cpu, source })?;
+        pin(&[cpu]).map_err(|source| DriveError::Pin { cpu, source })?;
     }
     let mut worker = Worker::new(drive, lanes)?;
     worker.open()?;

@@ -69,27 +69,6 @@ impl Layout {
     }
 }
 
-/// A server's and a generator's core, as far as they were not chosen: the last one and the first.
-/// None where there are no two.
-#[must_use]
-pub fn two_cores(
-    allowed: &[usize],
-    generator: Option<usize>,
-    server: Option<usize>,
-) -> Option<(usize, usize)> {
-    let free = |other: Option<usize>| move |core: &&usize| Some(**core) != other;
-    let server = server.or_else(|| allowed.iter().rfind(free(generator)).copied())?;
-    let generator = generator.or_else(|| allowed.iter().find(free(Some(server))).copied())?;
-    (server != generator).then_some((server, generator))
-}
-
-/// A core for the rest of the appliance: one that nobody has, or that of the generator.
-#[must_use]
-pub fn spare_core(allowed: &[usize], server: usize, generator: usize) -> usize {
-    let is_spare = |core: &&usize| **core != server && **core != generator;
-    allowed.iter().find(is_spare).copied().unwrap_or(generator)
-}
-
 /// The core that a thread of a process is pinned to. Which one gets the shard is for the appliance
 /// to decide: it looks at where interrupts go.
 #[must_use]
@@ -106,21 +85,7 @@ pub fn core_of_thread(process: u32, name: &str) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn server_and_generator_have_different_cores() {
-        for (allowed, generator, server, want) in [
-            (&[0, 1][..], None, None, Some((1, 0))),
-            (&[0, 1], Some(1), None, Some((0, 1))),
-            (&[0, 1], None, Some(0), Some((0, 1))),
-            (&[2, 3, 5], None, None, Some((5, 2))),
-            (&[2, 3, 5], Some(5), None, Some((3, 5))),
-            (&[0, 1], Some(1), Some(1), None),
-            (&[4], None, None, None),
-        ] {
-            assert_eq!(two_cores(allowed, generator, server), want, "{allowed:?} {generator:?}");
-        }
-    }
+    use crate::cores::{self, spare_core};
 
     #[test]
     fn the_rest_of_the_appliance_goes_where_nobody_is_or_beside_the_generator() {
@@ -136,15 +101,11 @@ mod tests {
 
     #[test]
     fn the_core_of_a_pinned_thread_is_found() {
-        use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
-        let allowed = sched_getaffinity(None).unwrap();
-        let core = (0..CpuSet::MAX_CPU).find(|core| allowed.is_set(*core)).unwrap();
+        let core = cores::allowed().unwrap()[0];
         let (pinned, wait) = std::sync::mpsc::channel();
         let (done, over) = std::sync::mpsc::channel::<()>();
         let thread = std::thread::Builder::new().name("pinned-7".to_owned()).spawn(move || {
-            let mut set = CpuSet::new();
-            set.set(core);
-            sched_setaffinity(None, &set).unwrap();
+            cores::pin(&[core]).unwrap();
             pinned.send(()).unwrap();
             over.recv().unwrap_err();
         });

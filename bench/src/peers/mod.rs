@@ -5,7 +5,7 @@
 //!      correctness of each peer ─▶ who fails is named and left out
 //!      edge ─ nginx ─ hyper ─ … ─ … ─ hyper ─ nginx ─ edge ─ …     each started anew, alone
 //!      ─▶ side ─▶ verdicts of edge and each other ─▶ table
-//!      the floor as fast as it goes ─▶ what the generator itself costs, at most
+//!      the floor as fast as it goes ─▶ what the generator itself costs
 //! ```
 //!
 //! All answer the same pixel with as many bytes, on the same core, under the same load. They log
@@ -18,15 +18,16 @@ pub mod turns;
 
 use crate::{
     compare::{Judged, side::Side, table},
-    load::{self, Load, LoadError},
+    cores,
+    load::{Load, LoadError},
     process::ProcessError,
     report::{HistogramError, Quantiles, Report, files},
     scenario::Role,
+    verb::{self, NOT_MEASURABLE},
 };
 use clap::Args;
 use layout::Layout;
 use peer::{Missing, Peer};
-use rustix::thread::{CpuSet, sched_getaffinity};
 use serde::Serialize;
 use std::{io, path::PathBuf, process::ExitCode};
 
@@ -170,9 +171,6 @@ pub enum PeersError {
     Json(#[from] serde_json::Error),
 }
 
-/// Exit code when latencies could not be measured.
-const NOT_MEASURABLE: u8 = 3;
-
 /// Measures, prints, writes. 0: measured; 1: somebody answered wrongly; 2: nothing was measured;
 /// 3: latencies are not measurable here.
 #[must_use]
@@ -190,11 +188,10 @@ fn peers(options: &PeersOptions) -> Result<Found, PeersError> {
     if options.load.scenario != Role::Pixel {
         return Err(PeersError::Scenario);
     }
-    let mask = sched_getaffinity(None).map_err(io::Error::from)?;
-    let allowed: Vec<usize> = (0..CpuSet::MAX_CPU).filter(|core| mask.is_set(*core)).collect();
-    let (server, generator) = layout::two_cores(&allowed, options.load.cpu, options.server_cpu)
+    let allowed = cores::allowed()?;
+    let (server, generator) = cores::two_cores(&allowed, options.load.cpu, options.server_cpu)
         .ok_or_else(|| PeersError::Cores { allowed: allowed.clone() })?;
-    let stop = load::stopped_by_signals()?;
+    let stop = verb::stopped_by_signals()?;
     let mut turns = turns::Turns::prepare(options, &stop)?;
     let mut found = turns.checked(&Layout::one_core(server, generator))?;
     if options.correctness_only {
@@ -224,17 +221,8 @@ fn write_rounds(report: &Report, folder: &std::path::Path) -> Result<(), PeersEr
 }
 
 fn show(options: &PeersOptions, found: &Found) -> Result<(), PeersError> {
-    let json = serde_json::to_string_pretty(found)?;
-    if let Some(folder) = &options.out {
-        std::fs::create_dir_all(folder)?;
-        std::fs::write(folder.join("peers.json"), json.as_bytes())?;
-    }
-    if options.json {
-        println!("{json}");
-    } else {
-        print!("{}", found.told(options.load.rate));
-    }
-    Ok(())
+    let file = options.out.as_deref().map(|folder| (folder, "peers.json"));
+    verb::show(found, file, options.json, || found.told(options.load.rate))
 }
 
 impl Found {

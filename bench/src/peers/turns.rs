@@ -3,11 +3,12 @@
 use super::{
     Absent, Found, InLayout, OwnCost, PeersError, PeersOptions,
     correctness::{self, ANSWER_BYTES},
-    layout::{Layout, core_of_thread, spare_core},
+    layout::{Layout, core_of_thread},
     peer::{Peer, Place},
 };
 use crate::{
     compare::{judged, order::interleaved, side::Side},
+    cores::spare_core,
     load::{Asked, Load, LoadError, Session},
     process::{Launch, Serving},
     report::{Report, Round},
@@ -163,7 +164,7 @@ impl<'a> Turns<'a> {
         };
         let (serving, asked) = self.start(*peer, program, layout)?;
         let round = session.capacity(&asked, &serving.processes())?;
-        let requests = round.counts.answered + round.counts.wrong;
+        let requests = round.counts.heard();
         stop(*peer, serving)?;
         let (Some(server), Some(generator)) = (round.server, round.generator) else {
             return Ok(None);

@@ -247,6 +247,12 @@ pub struct ExchangeView {
 }
 
 impl Counts {
+    /// Requests that were answered, rightly or not.
+    #[must_use]
+    pub fn heard(&self) -> u64 {
+        self.answered + self.wrong
+    }
+
     /// Adds those of another thread.
     pub(crate) fn add(&mut self, other: &Counts) {
         self.due += other.due;

@@ -16,15 +16,15 @@ use crate::{
     },
     schedule::Arrivals,
     server::{Usage, UsageError, family},
+    verb::{name_of, stopped_by_signals, unix_ms},
 };
 use clap::Args;
-use signal_hook::{consts, flag};
 use std::{
     net::SocketAddr,
     path::PathBuf,
     process::ExitCode,
     sync::{Arc, atomic::AtomicBool},
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant},
 };
 
 pub use setup::{AnyScenario, Pace, Part, Setup, Spacing};
@@ -192,13 +192,8 @@ struct Run<'a> {
 
 impl<'a> Run<'a> {
     fn prepare(options: &'a RunOptions) -> Result<Run<'a>, RunError> {
-        let stop = Arc::new(AtomicBool::new(false));
-        for signal in [consts::SIGINT, consts::SIGTERM] {
-            // The first one ends the run and writes the report; the second one ends the process.
-            flag::register_conditional_shutdown(signal, 130, stop.clone())
-                .and_then(|_| flag::register(signal, stop.clone()))
-                .map_err(RunError::Signals)?;
-        }
+        // The first signal ends the run and writes the report.
+        let stop = stopped_by_signals().map_err(RunError::Signals)?;
         let setup = setup(options)?;
         let mut environment = Environment::look();
         if let Some(address) = options.admin
@@ -263,8 +258,7 @@ impl<'a> Run<'a> {
         let Outcome { mut round, fault, interrupted, .. } =
             self.watched(name, |setup, watch| setup.round(name, pace, watch))?;
         if let (Some(before), Some(after)) = (before, usage()?) {
-            let requests = round.counts.answered + round.counts.wrong;
-            round.server = Some(after.cost_since(&before, requests));
+            round.server = Some(after.cost_since(&before, round.counts.heard()));
         }
         self.fault = self.fault.take().or(fault);
         let goes_on = !interrupted && round.counts.due > 0;
@@ -419,7 +413,7 @@ fn plan(options: &RunOptions, setup: &Setup) -> Plan {
         (_, Spacing::Poisson) => "poisson".to_owned(),
     };
     Plan {
-        scenario: scenario_name(options.scenario),
+        scenario: name_of(&options.scenario),
         arrivals,
         connections: setup.connections,
         duration_ms: setup.duration.as_millis() as u64,
@@ -433,16 +427,7 @@ fn plan(options: &RunOptions, setup: &Setup) -> Plan {
 }
 
 fn title(options: &RunOptions) -> String {
-    format!("{} of {}", scenario_name(options.scenario), options.url.join(" "))
-}
-
-fn scenario_name(scenario: ScenarioName) -> String {
-    let value = clap::ValueEnum::to_possible_value(&scenario);
-    value.map_or_else(String::new, |value| value.get_name().to_owned())
-}
-
-fn unix_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+    format!("{} of {}", name_of(&options.scenario), options.url.join(" "))
 }
 
 fn above_zero(text: &str) -> Result<f64, String> {

@@ -4,6 +4,7 @@
 //! of a comparison. Its requests are rendered once.
 
 use crate::{
+    cores,
     drive::{self, Drive, DriveError, Lane, Outcome, Seat, Watch},
     policy::{Policy, TIMEOUT},
     report::{Quantiles, Round},
@@ -11,7 +12,6 @@ use crate::{
     scenario::{Rendered, Scenario, Unchecked},
     schedule::Arrivals,
 };
-use rustix::thread::{CpuSet, sched_getaffinity};
 use std::{
     net::SocketAddr,
     sync::atomic::AtomicBool,
@@ -198,7 +198,6 @@ impl Setup {
 
 /// A core that the generator does not have; one that it has, if it has all.
 fn other_cpu(cpus: &[usize]) -> Option<usize> {
-    let allowed = sched_getaffinity(None).ok()?;
-    let is_other = |cpu: &usize| allowed.is_set(*cpu) && !cpus.contains(cpu);
-    (0..CpuSet::MAX_CPU).find(is_other).or(cpus.first().copied())
+    let mut others = cores::allowed().ok()?.into_iter().filter(|cpu| !cpus.contains(cpu));
+    others.next().or(cpus.first().copied())
 }
