@@ -255,6 +255,56 @@ impl ShedReason {
     }
 }
 
+/// Money: millionths of the currency's unit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PriceMicros(u64);
+
+impl PriceMicros {
+    /// The highest price: a million units.
+    pub const MAX: PriceMicros = PriceMicros(1_000_000_000_000);
+
+    /// This price, unless it is above [`PriceMicros::MAX`].
+    #[inline]
+    #[must_use]
+    pub const fn new(micros: u64) -> Option<PriceMicros> {
+        if micros <= PriceMicros::MAX.0 { Some(PriceMicros(micros)) } else { None }
+    }
+
+    /// The number of micros.
+    #[inline]
+    #[must_use]
+    pub const fn number(self) -> u64 {
+        self.0
+    }
+}
+
+/// How well a segment fits a user, in millionths: 0.25 is 250,000.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ScoreMillionths(u32);
+
+impl ScoreMillionths {
+    /// The highest score: 1000.
+    pub const MAX: ScoreMillionths = ScoreMillionths(1_000_000_000);
+
+    /// This score, unless it is above [`ScoreMillionths::MAX`].
+    #[inline]
+    #[must_use]
+    pub const fn new(millionths: u64) -> Option<ScoreMillionths> {
+        if millionths <= ScoreMillionths::MAX.0 as u64 {
+            Some(ScoreMillionths(millionths as u32))
+        } else {
+            None
+        }
+    }
+
+    /// The number of millionths.
+    #[inline]
+    #[must_use]
+    pub const fn number(self) -> u32 {
+        self.0
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

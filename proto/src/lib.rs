@@ -9,6 +9,7 @@
 //! - [`event`]: one event written from borrowed parts, no allocation.
 //! - [`kafka`]: events as Kafka v2 records, and the 61 bytes that make them a RecordBatch.
 //! - [`frame`]: a sealed batch as it lies in the spool.
+//! - [`table`]: the way back: what the cluster has learnt about users.
 //!
 //! Invariants: nothing here does I/O, allocates on the encoding path, or can panic on any input.
 //! Every format has a byte picture beside its code, golden bytes in `tests/`, and a version.
@@ -27,6 +28,8 @@ pub mod event;
 pub mod kafka;
 
 pub mod frame;
+
+pub mod table;
 
 mod rows;
 

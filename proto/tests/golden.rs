@@ -5,12 +5,19 @@
 use brink_proto::{
     event::{AddressText, Event, Stamp, identity, labels},
     frame::{BatchInfo, FrameHeader, LogPosition},
-    ids::{Class, Hour, Incarnation, Micros, Name, Sequence, ShardId, StreamId},
+    ids::{
+        Class, Hour, Incarnation, Micros, Name, PriceMicros, ScoreMillionths, Sequence, ShardId,
+        StreamId,
+    },
     kafka::{
         batch::{BatchHead, ProducerSequence},
         record::{Record, RecordHead, records},
     },
     schema,
+    table::{
+        self, Key, Namespace, Segment, Table,
+        write::{Entry, assemble},
+    },
     wire::Writer,
     *,
 };
@@ -125,6 +132,41 @@ fn an_event_is_these_bytes() {
                 2e302e302e3150c801589b0260982a82010d3139382e35312e3130302e32338a\
                 01034745549201062f692e6769669a01036e3d31aa0105636166c3a9";
     assert_eq!(hex(&buffer[..written]), want);
+}
+
+#[test]
+fn a_segment_table_is_these_bytes() {
+    let segment = |code: &'static str, price, score: Option<u64>| Segment {
+        code: code.as_bytes(),
+        price: Option::map(price, |micros| PriceMicros::new(micros).unwrap()),
+        score: score.map(|millionths| ScoreMillionths::new(millionths).unwrap()),
+    };
+    let key = Namespace::new("xandr").key(b"5470312093817209345");
+    let segments = vec![
+        segment("sports", None, None),
+        segment("auto", Some(750_000), Some(400_000)),
+        segment("travel", None, Some(0)),
+    ];
+    let entry = Entry { key, base_price: PriceMicros::new(500_000), segments };
+    let bytes = assemble(&[entry]).unwrap();
+    assert_eq!(bytes.len(), 4 * table::PAGE_BYTES);
+    let page = |index: usize| {
+        let page = &bytes[index * table::PAGE_BYTES..][..table::PAGE_BYTES];
+        let end = page.iter().rposition(|b| *b != 0).map_or(0, |last| last + 1);
+        hex(&page[..end])
+    };
+    let header = "42524e4b5441424c01000000100cd77700400000000000000100000000000000\
+                0300000000000000030000000100000000100000000000002000000000000000\
+                d808956f000000000020000000000000140000000000000094144d5000000000\
+                00300000000000000010000000000000fc7268d9";
+    let codes = "00000000040000000a000000100000006175746f73706f72747374726176656c";
+    let record = "07a0c21e00b1e32d81b518000000000001";
+    assert_eq!([page(0), page(1), page(2)], [header, codes, record]);
+    let home = key.hi as usize % 64;
+    let bucket = format!("{}{}01", hex(&key.lo.to_le_bytes()), "00".repeat(52));
+    assert_eq!(page(3), format!("{}{bucket}", "00".repeat(64 * home)));
+    assert_eq!(key, Key { hi: 0xBE3D_19D8_A6AC_BB0B, lo: 0xF441_301C_00CB_4DBB });
+    assert_eq!(Table::open(&bytes).unwrap().verify(), Ok(()));
 }
 
 #[test]

@@ -67,6 +67,11 @@ fn any_text_becomes_valid_and_bounded() {
 }
 
 #[test]
+fn any_table_is_read_to_its_end_and_says_what_was_written() {
+    check("segment_table", 1000);
+}
+
+#[test]
 fn any_summary_is_refused_or_written_again_as_it_was() {
     check("segment_summary", 300);
 }

@@ -5,7 +5,8 @@
 //! - [`TARGETS`]: the table of bodies. A body takes bytes and panics when what must hold for all of
 //!   them does not; [`input`] makes numbers and names of bytes.
 //! - From the way of a request: [`http_head`], [`http_conn`], [`http_chunked`], [`pixel_row`],
-//!   [`config`]. From the formats: [`frame_header`], [`kafka_records`], [`wire_fields`], [`text`].
+//!   [`config`]. From the formats: [`frame_header`], [`kafka_records`], [`wire_fields`], [`text`],
+//!   [`segment_table`].
 //!   From the log: [`segment_image`] makes segments that [`segment_walk`] and [`spool_start`] read,
 //!   [`segment_summary`], [`cursors`], [`object_key`].
 //! - [`mutate`] makes inputs of inputs, [`feature`] tells which ones are worth keeping, and [`run`]
@@ -25,6 +26,7 @@ pub mod config;
 
 pub mod frame_header;
 pub mod kafka_records;
+pub mod segment_table;
 pub mod text;
 pub mod wire_fields;
 
@@ -71,7 +73,7 @@ macro_rules! target {
 }
 
 /// All of them.
-pub static TARGETS: [Target; 14] = [
+pub static TARGETS: [Target; 15] = [
     target!(http_head, 60_000, "a head is whole, partial or refused, and a second reader agrees"),
     target!(http_conn, 60_000, "the same bytes make the same requests, wherever they are cut"),
     target!(http_chunked, 4096, "a chunked body is the same however it is cut"),
@@ -89,6 +91,7 @@ pub static TARGETS: [Target; 14] = [
         "fields end, lie in their message, and are written as they are read"
     ),
     target!(text, 4096, "any bytes become valid, bounded UTF-8 that says whether it was cut"),
+    target!(segment_table, 16_384, "any table is read to its end, and says what was written"),
     target!(segment_summary, 16_384, "a summary is refused, or written again as the same bytes"),
     target!(cursors, 4096, "a slot is refused, or says what was written"),
     target!(object_key, 512, "names are refused or written as they are read; keys sort as the log"),
