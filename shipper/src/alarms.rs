@@ -23,13 +23,19 @@ pub enum Alarm {
     CursorsLost,
     /// More streams are undelivered than the cursor file holds.
     CursorsFull,
+    /// The store of segment tables does not answer, or announces what cannot be read.
+    TablesUnreachable,
+    /// An announced segment table was refused; the one before is served on.
+    TableRefused,
+    /// The segment table is older than its limit, or there is none.
+    TableOld,
     /// A thread of the appliance ended by itself.
     ThreadLost,
 }
 
 impl Alarm {
     /// All alarms, in the order of their numbers.
-    pub const ALL: [Alarm; 10] = [
+    pub const ALL: [Alarm; 13] = [
         Alarm::SpoolFull,
         Alarm::SpoolDisk,
         Alarm::CorruptFrame,
@@ -39,6 +45,9 @@ impl Alarm {
         Alarm::SequenceGap,
         Alarm::CursorsLost,
         Alarm::CursorsFull,
+        Alarm::TablesUnreachable,
+        Alarm::TableRefused,
+        Alarm::TableOld,
         Alarm::ThreadLost,
     ];
 
@@ -55,6 +64,9 @@ impl Alarm {
             Alarm::SequenceGap => "sequence_gap",
             Alarm::CursorsLost => "cursors_lost",
             Alarm::CursorsFull => "cursors_full",
+            Alarm::TablesUnreachable => "tables_unreachable",
+            Alarm::TableRefused => "table_refused",
+            Alarm::TableOld => "table_old",
             Alarm::ThreadLost => "thread_lost",
         }
     }
@@ -84,6 +96,13 @@ impl Alarm {
                 "objects made since the last start may hold rows twice; compare sequences"
             }
             Alarm::CursorsFull => "deliver or move the backlog; the sink waits",
+            Alarm::TablesUnreachable => {
+                "check [tables] url, credentials and network; the last good table is served"
+            }
+            Alarm::TableRefused => {
+                "see the log for what is wrong with it, and publish another version"
+            }
+            Alarm::TableOld => "publish a segment table; until then /ready says no",
             Alarm::ThreadLost => "the appliance is stopping; see the log for the panic",
         }
     }

@@ -5,6 +5,7 @@
 //! - [`intake`]: the rings between a shard and the spool.
 //! - [`spool`]: the log of record on local disk. [`disk`] is its seam to the hardware.
 //! - [`objects`]: sealed frames become Parquet objects, each one conditional PUT.
+//! - [`downlink`]: the other way, tables that the cluster has made, from a store to local disk.
 //! - [`threads`]: where the threads of the appliance run.
 //! - [`counter`], [`alarms`]: what every part counts, and what an operator must look at.
 //!
@@ -15,6 +16,7 @@
 pub mod alarms;
 pub mod counter;
 pub mod disk;
+pub mod downlink;
 pub mod intake;
 pub mod objects;
 pub mod spool;

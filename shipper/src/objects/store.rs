@@ -39,11 +39,47 @@ pub enum StoreConfig {
     },
 }
 
+impl StoreConfig {
+    /// A client of the store. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// [`StoreConfigError`] when the settings cannot work.
+    pub fn client(&self) -> Result<Arc<dyn ObjectStore>, StoreConfigError> {
+        match self {
+            StoreConfig::Folder(path) => {
+                let failed = |source| StoreConfigError::Folder { path: path.clone(), source };
+                std::fs::create_dir_all(path).map_err(failed)?;
+                Ok(Arc::new(LocalFileSystem::new_with_prefix(path)?.with_fsync(true)))
+            }
+            StoreConfig::S3 { bucket, prefix, endpoint, region } => {
+                // Our own loop tries again, and says so; the client tries only what is over soon.
+                let retry = RetryConfig {
+                    max_retries: 2,
+                    retry_timeout: Duration::from_secs(30),
+                    ..RetryConfig::default()
+                };
+                let client = ClientOptions::new().with_timeout(REQUEST_TIMEOUT);
+                let mut builder = AmazonS3Builder::from_env()
+                    .with_bucket_name(bucket)
+                    .with_region(region)
+                    .with_retry(retry)
+                    .with_client_options(client);
+                if let Some(endpoint) = endpoint {
+                    builder = builder
+                        .with_endpoint(endpoint)
+                        .with_allow_http(endpoint.starts_with("http://"));
+                }
+                Ok(Arc::new(PrefixStore::new(builder.build()?, prefix.as_str())))
+            }
+        }
+    }
+}
+
 /// A store that cannot be used as it is configured.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreConfigError {
     /// The folder cannot be made.
-    #[error("cannot make the folder {} for objects: {source}", path.display())]
+    #[error("cannot make the folder {} of a store: {source}", path.display())]
     Folder {
         /// The folder.
         path: PathBuf,
@@ -94,34 +130,7 @@ impl Store {
     /// # Errors
     /// [`StoreConfigError`] when the settings cannot work.
     pub fn open(config: &StoreConfig) -> Result<Store, StoreConfigError> {
-        let store: Arc<dyn ObjectStore> = match config {
-            StoreConfig::Folder(path) => {
-                let failed = |source| StoreConfigError::Folder { path: path.clone(), source };
-                std::fs::create_dir_all(path).map_err(failed)?;
-                Arc::new(LocalFileSystem::new_with_prefix(path)?.with_fsync(true))
-            }
-            StoreConfig::S3 { bucket, prefix, endpoint, region } => {
-                // Our own loop tries again, and says so; the client tries only what is over soon.
-                let retry = RetryConfig {
-                    max_retries: 2,
-                    retry_timeout: Duration::from_secs(30),
-                    ..RetryConfig::default()
-                };
-                let client = ClientOptions::new().with_timeout(REQUEST_TIMEOUT);
-                let mut builder = AmazonS3Builder::from_env()
-                    .with_bucket_name(bucket)
-                    .with_region(region)
-                    .with_retry(retry)
-                    .with_client_options(client);
-                if let Some(endpoint) = endpoint {
-                    builder = builder
-                        .with_endpoint(endpoint)
-                        .with_allow_http(endpoint.starts_with("http://"));
-                }
-                Arc::new(PrefixStore::new(builder.build()?, prefix.as_str()))
-            }
-        };
-        Ok(Store { store })
+        Ok(Store { store: config.client()? })
     }
 
     /// Creates an object, unless it exists.
