@@ -122,6 +122,26 @@ impl AddressText {
     pub fn as_bytes(&self) -> &[u8] {
         self.bytes.get(..usize::from(self.len)).unwrap_or_default()
     }
+
+    /// The address's network, /24 or /48: what may be kept of whoever did not consent.
+    #[must_use]
+    pub fn network(&self) -> AddressText {
+        let text = std::str::from_utf8(self.as_bytes()).unwrap_or_default();
+        match text.parse::<IpAddr>() {
+            Ok(address) => AddressText::new(network(address)),
+            // Cannot be: the text was written by `new`.
+            Err(_) => AddressText { bytes: [0; ADDRESS_BYTES_MAX], len: 0 },
+        }
+    }
+}
+
+/// The /24 of an IPv4 address, the /48 of another.
+#[must_use]
+pub fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => IpAddr::V4((u32::from(v4) & 0xFFFF_FF00).into()),
+        IpAddr::V6(v6) => IpAddr::V6((u128::from(v6) & !(u128::MAX >> 48)).into()),
+    }
 }
 
 /// Fields 4 to 12, as far as they change from event to event.

@@ -73,6 +73,12 @@ impl<B: AsRef<[u8]>> Table<B> {
         Ok(Table { codes, records, buckets, header, bytes })
     }
 
+    /// The bytes, to be used again.
+    #[must_use]
+    pub fn into_inner(self) -> B {
+        self.bytes
+    }
+
     /// Reads the whole table and holds each section against its checksum.
     ///
     /// # Errors
