@@ -12,6 +12,7 @@ use brink_proto::{
 };
 use criterion::{Criterion, criterion_group, criterion_main};
 use edge::{
+    consent::Policy,
     http::{
         answer::{Answer, refuse},
         date::HeadEnd,
@@ -20,8 +21,8 @@ use edge::{
     },
     ring::{blocks::OutBlocks, output::Output},
     roles::{
-        Ack, Outcome, Request, Role,
-        pixel::{Pixel, PixelView},
+        Ack, Moment, Outcome, Request, Role,
+        pixel::{Pixel, PixelView, parameters},
     },
 };
 use std::hint::black_box;
@@ -53,8 +54,10 @@ fn answers(c: &mut Criterion) {
     let view = PixelView {
         ack: Ack::Received,
         cookie: b"uid".to_vec(),
-        auction_parameter: b"auction_id".to_vec(),
+        parameters: parameters("auction_id"),
+        policy: Policy::default(),
     };
+    let mut state = Pixel::state(&view);
     let address = AddressText::new([198, 51, 100, 23].into());
     let bytes = browsers::request(0);
     let mut space = header_space();
@@ -64,7 +67,13 @@ fn answers(c: &mut Criterion) {
         b.iter(|| {
             let Writing { output, blocks, head_end } = &mut writing;
             let mut answer = Answer::new(output, blocks, head_end, &head, false);
-            let outcome = Pixel::handle(black_box(&request), &view, Micros(0), &mut answer);
+            let outcome = Pixel::handle(
+                black_box(&request),
+                &view,
+                &mut state,
+                Moment::at(Micros(0)),
+                &mut answer,
+            );
             let Outcome::Event { row, .. } = black_box(outcome) else { panic!("no event") };
             (writing.send(), row.schema().version)
         });

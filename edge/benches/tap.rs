@@ -16,6 +16,7 @@ use brink_shipper::intake::{SpoolEnd, ring};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use edge::{
     clock::Nanos,
+    consent::Policy,
     http::{
         answer::Answer,
         date::HeadEnd,
@@ -23,8 +24,8 @@ use edge::{
     },
     ring::{blocks::OutBlocks, output::Output},
     roles::{
-        Ack, Outcome, Request, Role,
-        pixel::{Pixel, PixelView},
+        Ack, Moment, Outcome, Request, Role,
+        pixel::{Pixel, PixelView, parameters},
     },
     tap::{BATCH_AGE, Offer, SLICE_BYTES, Speaker, Tap, TapCounters, TopicIndex},
 };
@@ -145,9 +146,12 @@ fn tap(c: &mut Criterion) {
     let view = PixelView {
         ack: Ack::Received,
         cookie: b"uid".to_vec(),
-        auction_parameter: b"auction_id".to_vec(),
+        parameters: parameters("auction_id"),
+        policy: Policy::default(),
     };
-    let rows: Vec<_> = heads.iter().map(|head| row(head, &peer, &view)).collect();
+    let mut states: Vec<_> = heads.iter().map(|_| Pixel::state(&view)).collect();
+    let each = heads.iter().zip(&mut states);
+    let rows: Vec<_> = each.map(|(head, state)| row(head, &peer, &view, state)).collect();
     let mut telling = Telling::new(&rows);
     c.bench_function("offer", |b| b.iter_custom(|count| offers(&mut telling, count)));
     let mut group = c.benchmark_group("slice");
@@ -165,12 +169,17 @@ fn head(bytes: &[u8]) -> Head<'_> {
 }
 
 /// The row that the pixel describes.
-fn row<'a>(head: &'a Head<'a>, peer: &'a AddressText, view: &'a PixelView) -> ImpressionRow<'a> {
+fn row<'a>(
+    head: &'a Head<'a>,
+    peer: &'a AddressText,
+    view: &'a PixelView,
+    state: &'a mut <Pixel as Role>::State,
+) -> ImpressionRow<'a> {
     let mut blocks = OutBlocks::map(1).expect("memory");
     let (mut output, head_end) = (Output::default(), HeadEnd::at(Micros(0)));
     let mut answer = Answer::new(&mut output, &mut blocks, &head_end, head, false);
     let request = Request { head, body: b"", peer, client: peer };
-    match Pixel::handle(&request, view, Micros(0), &mut answer) {
+    match Pixel::handle(&request, view, state, Moment::at(Micros(0)), &mut answer) {
         Outcome::Event { row, .. } => row,
         _ => panic!("a pixel is told"),
     }

@@ -58,9 +58,15 @@ impl Clock for QuantaClock {
     }
 
     fn system(&self) -> Micros {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Micros(since.as_micros() as i64)
+        wall_now()
     }
+}
+
+/// What the system takes for the time of day, for those who do not measure with it.
+#[must_use]
+pub fn wall_now() -> Micros {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Micros(since.as_micros() as i64)
 }
 
 /// The time of day that events carry.

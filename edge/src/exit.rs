@@ -56,6 +56,12 @@ impl From<Exit> for ExitCode {
     }
 }
 
+/// Says what went wrong, and which exit that is.
+pub fn fail(error: &dyn Exits) -> Exit {
+    eprintln!("edge: {error}");
+    error.exit()
+}
+
 /// The exit of an error.
 pub trait Exits: std::error::Error {
     /// How the process ends because of it.

@@ -5,6 +5,7 @@
 //! - [`clock`]: one clock, and the time of day that events carry.
 //! - [`ring`]: how a shard talks to the kernel; the one place with unsafe code.
 //! - [`http`], [`conn`]: bytes into requests, answers into bytes. Pure.
+//! - [`consent`]: what a user allows. Pure. [`table`]: what the cluster knows of users.
 //! - [`roles`]: what a listener answers. Pure.
 //! - [`tap`]: events into batches.
 //! - [`shard`]: the loop that ties these together, one per core.
@@ -22,6 +23,9 @@ pub mod ring;
 pub mod http;
 
 pub mod conn;
+
+pub mod consent;
+pub mod table;
 
 pub mod roles;
 

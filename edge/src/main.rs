@@ -6,8 +6,9 @@ use clap::{Parser, Subcommand};
 use edge::{
     appliance::{Appliance, StartOptions},
     config::{self, EdgeConfig},
+    consent::verb::{self as consent, ConsentVerb},
     doctor,
-    exit::{self, Exit, Exits},
+    exit::{self, Exit, fail},
     logging,
     roles::Roles,
 };
@@ -26,6 +27,7 @@ const AFTER_HELP: &str = "Examples:
   edge check --config edge/config/local.toml
   edge serve --config /etc/brink/edge.toml
   edge doctor --config /etc/brink/edge.toml
+  edge consent explain 1YNN
   edge identity show --config /etc/brink/edge.toml
 
 Exit codes are listed in docs/operating.md.";
@@ -47,6 +49,11 @@ enum Verb {
         /// Prints JSON.
         #[arg(long)]
         json: bool,
+    },
+    /// Explains consent strings.
+    Consent {
+        #[command(subcommand)]
+        verb: ConsentVerb,
     },
     /// Shows whose the spool is, or says what becomes of one that another machine wrote.
     Identity {
@@ -79,14 +86,10 @@ fn main() -> ExitCode {
         Verb::Demo(options) => edge::demo::run(&options),
         Verb::Check(file) => check(&file),
         Verb::Doctor { config, json } => run_doctor(config, json),
+        Verb::Consent { verb } => consent::run(&verb),
         Verb::Identity { verb } => run_identity(verb),
     };
     exit.into()
-}
-
-fn fail(error: &dyn Exits) -> Exit {
-    eprintln!("edge: {error}");
-    error.exit()
 }
 
 fn read(file: &ConfigFile) -> Result<EdgeConfig, Exit> {

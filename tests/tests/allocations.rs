@@ -7,7 +7,7 @@
 //! allocations know those of a process or of a closure; neither is a thread that another one runs.
 #![allow(unsafe_code, reason = "a global allocator is an unsafe trait")]
 
-use brink_proto::{ImpressionRow, ids::Micros, schema::Schema};
+use brink_proto::{ImpressionRow, schema::Schema};
 use brink_tests::{
     appliance::{Extra, Running, eventually, start_in},
     http::Client,
@@ -16,7 +16,7 @@ use edge::{
     config::ListenerConfig,
     http::answer::Answer,
     roles::{
-        Outcome, Request, Role, Roles,
+        Moment, Outcome, Request, Role, Roles, Supplies,
         pixel::{Pixel, PixelView},
     },
 };
@@ -99,20 +99,27 @@ struct Watched;
 
 impl Role for Watched {
     type View = PixelView;
+    type State = <Pixel as Role>::State;
     type Row<'a> = ImpressionRow<'a>;
 
     const NAME: &'static str = "watched";
     const TOPICS: &'static [&'static Schema] = Pixel::TOPICS;
     const ROUTES: &'static [&'static str] = Pixel::ROUTES;
+    const OUTCOMES: &'static [&'static str] = Pixel::OUTCOMES;
 
-    fn view(config: &ListenerConfig) -> PixelView {
-        Pixel::view(config)
+    fn view(config: &ListenerConfig, supplies: Supplies) -> PixelView {
+        Pixel::view(config, supplies)
+    }
+
+    fn state(view: &PixelView) -> Self::State {
+        Pixel::state(view)
     }
 
     fn handle<'a>(
         request: &Request<'a>,
         view: &'a PixelView,
-        now: Micros,
+        state: &'a mut Self::State,
+        moment: Moment,
         answer: &mut Answer<'_>,
     ) -> Outcome<ImpressionRow<'a>> {
         if !WATCHED.get() {
@@ -122,7 +129,7 @@ impl Role for Watched {
         if request.head.path == b"/box" {
             drop(black_box(Box::new(black_box(7))));
         }
-        Pixel::handle(request, view, now, answer)
+        Pixel::handle(request, view, state, moment, answer)
     }
 }
 

@@ -17,7 +17,11 @@ use brink_tuning::{
 };
 use edge::{
     admin::metrics,
-    config::{ConfigError, EdgeConfig, file::EdgeFile, resolve_text},
+    config::{
+        ConfigError, EdgeConfig,
+        file::{EdgeFile, ProviderSection},
+        resolve_text,
+    },
     exit,
     http::error::HttpError,
     ring::uring::rungs::RUNGS,
@@ -65,11 +69,12 @@ fn least() -> Value {
         "admin": { "address": "127.0.0.1:0" },
         "spool": { "path": "spool" },
         "objects": { "url": "file:objects" },
+        "tables": { "url": "file:tables", "path": "tables" },
     })
 }
 
 /// Values that are refused, in TOML. What the error says is allowed stands in the page.
-const REFUSED: [(&str, &str, &str); 26] = [
+const REFUSED: [(&str, &str, &str); 39] = [
     ("edge", "name", "\"A\""),
     ("edge", "profile", "\"x\""),
     ("listener", "name", "\"\""),
@@ -95,12 +100,28 @@ const REFUSED: [(&str, &str, &str); 26] = [
     ("objects", "bytes_max", "0"),
     ("objects", "rows_max", "0"),
     ("objects", "age_max_ms", "0"),
+    ("listener.provider", "budget_ms", "0"),
+    ("listener.provider", "rate_limit", "10000001"),
+    ("listener.provider", "late_percent_max", "101"),
+    ("listener.provider", "namespace", "\"\""),
+    ("listener.provider", "external_namespace", "\"\""),
+    ("listener.provider", "parameters", "{ uid = \"x\" }"),
+    ("tables", "url", "\"x\""),
+    ("tables", "poll_ms", "0"),
+    ("tables", "age_max_ms", "0"),
+    ("consent", "vendor", "0"),
+    ("consent", "purposes", "[12]"),
+    ("consent", "legitimate_interests", "[1]"),
+    ("consent", "flexible", "[1]"),
     ("log", "format", "\"x\""),
 ];
 
 /// The same, where the error is the parser's or says more than what is allowed.
-const ALLOWED: [(&str, &str, &str, &str); 5] = [
+const ALLOWED: [(&str, &str, &str, &str); 8] = [
     ("spool", "quota_bytes", "16777215", "4 segments or more"),
+    ("listener.provider", "dialect", "\"x\"", "`xandr`"),
+    ("listener.provider", "form", "\"x\"", "`price`, `code`"),
+    ("tables", "bytes_max", "0", "1 MiB to a quarter of the memory"),
     ("threads", "spin", "\"x\"", "`off`, `balanced`, `dedicated`"),
     ("ring", "without", "[\"x\"]", "names of rungs"),
     ("drain", "grace_ms", "3600001", "0 to 3600000"),
@@ -108,8 +129,17 @@ const ALLOWED: [(&str, &str, &str, &str); 5] = [
 ];
 
 /// Keys that take whatever stands there; the world decides whether it works.
-const FREE: [(&str, &str); 4] =
-    [("spool", "path"), ("objects", "endpoint"), ("objects", "region"), ("log", "level")];
+const FREE: [(&str, &str); 9] = [
+    ("spool", "path"),
+    ("objects", "endpoint"),
+    ("objects", "region"),
+    ("tables", "endpoint"),
+    ("tables", "region"),
+    ("tables", "path"),
+    ("tables", "pin"),
+    ("consent", "serve_without_signal"),
+    ("log", "level"),
+];
 
 /// Resolves the least configuration with one value put in its place.
 fn resolved(section: &str, key: &str, value: &str) -> Result<EdgeConfig, ConfigError> {
@@ -120,9 +150,12 @@ fn resolved(section: &str, key: &str, value: &str) -> Result<EdgeConfig, ConfigE
     sections.insert(section);
     for name in sections {
         let brackets = if name == "listener" { ("[[", "]]") } else { ("[", "]") };
+        let is_provider = name == "listener" && section == "listener.provider";
         text.push_str(&format!("{}{name}{}\n", brackets.0, brackets.1));
         for (other, value) in least[name].as_object().into_iter().flatten() {
-            if (name, other.as_str()) != (section, key) {
+            if is_provider && other == "role" {
+                text.push_str("role = \"provider\"\nexchange = \"a\"\n");
+            } else if (name, other.as_str()) != (section, key) {
                 text.push_str(&format!("{other} = {value}\n"));
             }
         }
@@ -158,14 +191,16 @@ fn allowed(section: &str, key: &str) -> String {
 
 fn kind(item: &Item) -> &'static str {
     match item.kind.strip_prefix("Option<").unwrap_or(&item.kind).trim_end_matches('>') {
-        "String" | "SpinWord" => "text",
+        "String" | "SpinWord" | "DialectWord" | "FormWord" => "text",
         "PathBuf" => "path",
         "Vec<String" => "list of texts",
         "Ranges" => "text, or list of texts",
-        "BTreeMap<String, AckWord" => "table of texts",
+        "BTreeMap<String, AckWord" | "BTreeMap<String, String" => "table of texts",
+        "Vec<u8" => "list of numbers",
+        "bool" => "true or false",
         "u32" | "u64" if item.name.ends_with("_ms") => "milliseconds",
         "u32" | "u64" if item.name.contains("bytes") => "bytes",
-        "u32" | "u64" => "number",
+        "u16" | "u32" | "u64" => "number",
         other => panic!("what does a person write for {other}?"),
     }
 }
@@ -183,10 +218,15 @@ fn default_of(item: &Item, is_required: bool, value: &Value) -> String {
 fn sections(file: &str) -> Vec<(String, bool, String)> {
     let fields = items(file, "pub struct EdgeFile {").into_iter();
     let section = |field: Item| {
-        let one = field.kind.trim_start_matches("Vec<").trim_end_matches('>').to_owned();
+        let one = field.kind.trim_start_matches("Vec<").trim_start_matches("Option<");
+        let one = one.trim_end_matches('>').to_owned();
         (field.name, field.kind.starts_with("Vec<"), one)
     };
-    fields.map(section).collect()
+    let mut sections: Vec<_> = fields.map(section).collect();
+    let listener = sections.iter().position(|(name, ..)| name == "listener").expect("listeners");
+    let provider = ("listener.provider".to_owned(), false, "ProviderSection".to_owned());
+    sections.insert(listener + 1, provider);
+    sections
 }
 
 #[test]
@@ -196,13 +236,19 @@ fn the_configuration_page_lists_every_key_as_the_code_takes_it() {
     let mut whole = least.clone();
     whole["listener"] = json!([least["listener"]]);
     let parsed: EdgeFile = serde_json::from_value(whole.clone()).expect("the least configuration");
-    let defaults = serde_json::to_value(parsed).expect("a value");
+    let mut defaults = serde_json::to_value(parsed).expect("a value");
+    defaults["listener.provider"] =
+        serde_json::to_value(ProviderSection::default()).expect("a value");
     let mut blocks = Vec::new();
     for (section, is_many, struct_name) in sections(&file) {
         let defaults = if is_many { &defaults[&section][0] } else { &defaults[&section] };
         let mut rows = Vec::new();
         for item in items(&file, &format!("pub struct {struct_name} {{")) {
             let key = &item.name;
+            // It has a table of its own.
+            if item.kind.contains("ProviderSection") {
+                continue;
+            }
             let is_required = !least[&section][key].is_null();
             if is_required {
                 let mut without = whole.clone();

@@ -57,6 +57,16 @@ fn any_records_end_and_are_written_as_they_are_read() {
 }
 
 #[test]
+fn any_query_is_answered_by_whole_lines_and_its_row_decodes() {
+    check("provider_query", 2000);
+}
+
+#[test]
+fn any_consent_string_is_decided_alike_however_it_comes() {
+    check("consent_strings", 2000);
+}
+
+#[test]
 fn any_fields_end_and_are_written_as_they_are_read() {
     check("wire_fields", 5000);
 }

@@ -3,6 +3,7 @@
 
 use crate::{
     appliance::{Board, ledger::Ledger},
+    clock,
     http::error::HttpError,
     shard::counters::{LATENCY_EDGES_US, ListenerCounters, STATUSES, ShardCounters},
 };
@@ -98,6 +99,7 @@ fn families(board: &Board) -> Vec<Samples> {
     all.extend(connections(board));
     all.extend(shards(board));
     all.extend(spool(board));
+    all.extend(tables(board));
     all.extend(process(board));
     all
 }
@@ -223,10 +225,17 @@ fn requests(board: &Board) -> Vec<Samples> {
     });
     let latency = each.iter().map(|(labels, c)| (labels.clone(), histogram(c))).collect();
     let help = "Time from a request reaching the shard to its answer being written";
+    let outcomes = each.iter().enumerate().flat_map(|(at, (labels, c))| {
+        let names = board.outcomes[at % board.config.listeners.len()].iter();
+        names
+            .zip(&c.outcomes)
+            .map(move |(name, count)| (with(labels, "outcome", name), count.read()))
+    });
     let family = Family { name: "brink_request_seconds", help, kind: MetricType::Histogram };
     vec![
         counter("brink_requests", "Requests answered, by status", answered),
         counter("brink_requests_refused", "Requests refused, by reason", refused),
+        counter("brink_outcomes", "What became of requests, in the words of the role", outcomes),
         Samples { family, values: latency },
     ]
 }
@@ -356,6 +365,27 @@ fn spool(board: &Board) -> Vec<Samples> {
     ]
 }
 
+/// The segment table. Without a listener that looks into one, all of it is 0.
+fn tables(board: &Board) -> Vec<Samples> {
+    let tables = &board.tables;
+    let age = tables.age(clock::wall_now()).unwrap_or_default().as_secs_f64();
+    let level = |value: f64| [(Vec::new(), value)];
+    let one = |value: u64| [(Vec::new(), value)];
+    vec![
+        gauge("brink_table_version", "Version of the table", level(tables.version.read() as f64)),
+        gauge("brink_table_age_seconds", "Time since the table was published", level(age)),
+        gauge("brink_table_users", "Users in the table", level(tables.users.read() as f64)),
+        gauge("brink_table_bytes", "Size of the table", level(tables.bytes.read() as f64)),
+        counter("brink_tables_loaded", "Tables handed to the shards", one(tables.loaded.read())),
+        counter("brink_tables_refused", "Tables that were refused", one(tables.refused.read())),
+        counter(
+            "brink_tables_unreachable",
+            "Times the store of tables did not answer",
+            one(tables.unreachable.read()),
+        ),
+    ]
+}
+
 fn process(board: &Board) -> Vec<Samples> {
     let alarms = || {
         Alarm::ALL
@@ -384,8 +414,11 @@ fn process(board: &Board) -> Vec<Samples> {
         ),
         gauge(
             "brink_ready",
-            "Whether requests are wanted",
-            [(Vec::new(), f64::from(u8::from(board.is_ready())))],
+            "Whether requests are wanted, by listener",
+            (0..board.config.listeners.len()).map(|at| {
+                let name = vec![("listener", board.config.listeners[at].name.clone())];
+                (name, f64::from(u8::from(board.control.is_listener_ready(at))))
+            }),
         ),
         gauge(
             "brink_alarm_active",

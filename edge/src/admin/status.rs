@@ -2,6 +2,7 @@
 
 use crate::{
     appliance::{Board, ledger::Ledger},
+    clock,
     shard::counters::{STATUSES, ShardCounters},
 };
 use brink_shipper::alarms::Alarm;
@@ -27,6 +28,8 @@ pub struct Status {
     listeners: Vec<ListenerStatus>,
     shards: Vec<ShardStatus>,
     spool: SpoolStatus,
+    /// Nothing, if nobody looks into one.
+    table: Option<TableStatus>,
     threads: BTreeMap<String, f64>,
     memory: Memory,
     io_uring: BTreeMap<&'static str, bool>,
@@ -48,7 +51,25 @@ struct ListenerStatus {
     answered: BTreeMap<String, u64>,
     refused: u64,
     not_allowed: u64,
+    /// What became of requests, in the role's own words.
+    outcomes: BTreeMap<&'static str, u64>,
+    /// Why it wants no requests; empty when it does.
+    unready: Vec<&'static str>,
     service_time_us: Quantiles,
+}
+
+/// The segment table that is looked into.
+#[derive(Debug, Serialize)]
+struct TableStatus {
+    version: u64,
+    age_seconds: f64,
+    users: u64,
+    bytes: u64,
+    bytes_max: u64,
+    pin: Option<u64>,
+    loaded: u64,
+    refused: u64,
+    unreachable: u64,
 }
 
 /// Service times since the start, with an error of one percent.
@@ -137,6 +158,7 @@ impl Status {
             listeners: listeners(board),
             shards: board.shards.iter().enumerate().map(|(i, c)| shard(board, i, c)).collect(),
             spool: spool(board),
+            table: table(board),
             threads: threads(),
             memory: Memory::read(&board.config.memory),
             io_uring: names.map(|name| (name, rungs.is_some_and(|r| r.has(name)))).collect(),
@@ -174,10 +196,36 @@ fn listeners(board: &Board) -> Vec<ListenerStatus> {
             answered,
             refused: counters().flat_map(|c| &c.refused).map(|c| c.read()).sum(),
             not_allowed: counters().map(|c| c.not_allowed.read()).sum(),
+            outcomes: outcomes(board, index),
+            unready: board.unready(index).iter().map(|reason| reason.label()).collect(),
             service_time_us: quantiles(&latency.sums[index]),
         }
     })
     .collect()
+}
+
+fn outcomes(board: &Board, listener: usize) -> BTreeMap<&'static str, u64> {
+    let of = |place: usize| {
+        board.shards.iter().map(|s| s.listeners[listener].outcomes[place].read()).sum()
+    };
+    let labels = board.outcomes[listener].iter().enumerate();
+    labels.map(|(place, label)| (*label, of(place))).collect()
+}
+
+fn table(board: &Board) -> Option<TableStatus> {
+    let settings = board.config.tables.as_ref()?;
+    let tables = &board.tables;
+    Some(TableStatus {
+        version: tables.version.read(),
+        age_seconds: tables.age(clock::wall_now()).unwrap_or_default().as_secs_f64(),
+        users: tables.users.read(),
+        bytes: tables.bytes.read(),
+        bytes_max: settings.bytes_max,
+        pin: settings.pin,
+        loaded: tables.loaded.read(),
+        refused: tables.refused.read(),
+        unreachable: tables.unreachable.read(),
+    })
 }
 
 fn quantiles(times: &Histogram<u64>) -> Quantiles {

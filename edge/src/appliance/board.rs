@@ -1,5 +1,6 @@
 //! What everybody may look at: counters, alarms, settings. Nobody locks it.
 
+use super::{Unready, tables::TableCounters};
 use crate::{
     config::EdgeConfig,
     ring::uring::rungs::Rungs,
@@ -33,6 +34,8 @@ pub struct Board {
     pub listening: Vec<(String, SocketAddr)>,
     /// Where operators ask.
     pub admin: SocketAddr,
+    /// What can become of requests of each listener.
+    pub outcomes: Vec<&'static [&'static str]>,
     /// What shards are told.
     pub control: Arc<Control>,
     /// What each shard counts.
@@ -49,6 +52,8 @@ pub struct Board {
     pub recovery: RecoveryReport,
     /// Rungs that the shards stand on.
     pub rungs: OnceLock<Rungs>,
+    /// What is known of segment tables.
+    pub tables: TableCounters,
     /// Service times. Only the delivery thread uses it, so it is never contended.
     pub latency: Mutex<Latency>,
 }
@@ -76,9 +81,18 @@ impl Board {
         readers.iter_mut().for_each(|reader| reader.add_to(sums));
     }
 
-    /// Whether `/ready` says yes.
+    /// Why a listener wants no requests.
+    #[must_use]
+    pub fn unready(&self, listener: usize) -> Vec<Unready> {
+        let bits = self.control.unready(listener);
+        let stage = (!self.control.is_ready()).then_some(Unready::Stage);
+        let set = Unready::ALL.into_iter().filter(|reason| bits & (1 << *reason as u8) != 0);
+        stage.into_iter().chain(set).collect()
+    }
+
+    /// Whether `/ready` says yes on every listener.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.control.is_ready()
+        (0..self.config.listeners.len()).all(|index| self.control.is_listener_ready(index))
     }
 }

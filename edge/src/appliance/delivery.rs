@@ -1,7 +1,7 @@
 //! The delivery thread: one tokio runtime for the sink, the operators' listener, and the small
 //! things that somebody has to do once a second.
 
-use super::{Board, Event, StartError, events::Events};
+use super::{Board, Event, StartError, events::Events, readiness::Readiness, tables::TableSupply};
 use crate::{admin, shard::control::Stage};
 use brink_shipper::{
     objects::sink::{ObjectSink, Phase},
@@ -20,6 +20,7 @@ use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::watch,
     task::LocalSet,
+    time::MissedTickBehavior,
 };
 
 /// What the delivery thread is started with.
@@ -29,6 +30,8 @@ pub(super) struct DeliveryPlan {
     pub(super) admin: TcpListener,
     pub(super) board: Arc<Board>,
     pub(super) events: Events,
+    /// What brings segment tables, if anybody looks into one.
+    pub(super) tables: Option<TableSupply>,
     /// Whether SIGTERM and SIGINT stop the appliance.
     pub(super) signals: bool,
 }
@@ -71,7 +74,8 @@ pub(super) fn spawn(
 const BLOCKING_THREADS_MAX: usize = 2;
 
 async fn run(plan: DeliveryPlan, signals: Option<Signals>, mut closes: watch::Receiver<bool>) {
-    let DeliveryPlan { sink, admin, board, events, .. } = plan;
+    let DeliveryPlan { sink, admin, board, events, tables, .. } = plan;
+    let supplying = tables.map(|tables| tokio::task::spawn_local(tables.run()));
     let housekeeping = tokio::task::spawn_local(keep_house(Arc::clone(&board)));
     let watching = signals.map(|s| tokio::task::spawn_local(s.tell(events.clone())));
     let serving = match AsyncListener::from_std(admin) {
@@ -90,17 +94,29 @@ async fn run(plan: DeliveryPlan, signals: Option<Signals>, mut closes: watch::Re
     // What was delivered can still be looked at until the rest has ended too.
     let _ = closes.wait_for(|closing| *closing).await;
     housekeeping.abort();
+    supplying.inspect(|supplying| supplying.abort());
     watching.inspect(|watching| watching.abort());
     serving.inspect(|serving| serving.abort());
 }
 
 async fn keep_house(board: Arc<Board>) {
-    let mut second = tokio::time::interval(Duration::from_secs(1));
+    let mut readiness = Readiness::new(board.config.listeners.len());
+    let mut look = tokio::time::interval(LOOK_INTERVAL);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut looks: u64 = 0;
     loop {
-        second.tick().await;
-        board.gather_latency();
+        look.tick().await;
+        readiness.look(&board);
+        if looks.is_multiple_of(LOOKS_OF_A_SECOND) {
+            board.gather_latency();
+        }
+        looks += 1;
     }
 }
+
+/// How often readiness is looked at.
+const LOOK_INTERVAL: Duration = Duration::from_millis(100);
+const LOOKS_OF_A_SECOND: u64 = 10;
 
 /// The first signal stops the appliance in order. Those who cannot wait send SIGKILL: what was
 /// accepted is delivered by the next start.

@@ -113,6 +113,7 @@ mod tests {
     use super::*;
     use crate::{
         config::{Deadlines, cidr::Cidrs},
+        consent::Policy,
         roles::Ack,
     };
     use std::collections::BTreeMap;
@@ -133,6 +134,8 @@ mod tests {
             acks: BTreeMap::from([("/i.gif".to_owned(), Ack::Received)]),
             cookie: String::new(),
             auction_parameter: String::new(),
+            consent: Policy::default(),
+            provider: None,
         }
     }
 

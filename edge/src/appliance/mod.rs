@@ -9,7 +9,8 @@
 //! ```
 //!
 //! In reading order: `start` takes what must be taken (spool, addresses, memory) and says what is
-//! missing; `shards`, `delivery` are the threads; [`board`] and [`ledger`] are what can be seen;
+//! missing; `shards`, `delivery` are the threads, `readiness` and [`tables`] run on the latter;
+//! [`board`] and [`ledger`] are what can be seen;
 //! [`Appliance::stop`] is the way down, hop by hop, so that nothing is left between two of them.
 
 pub mod board;
@@ -18,11 +19,14 @@ pub mod ledger;
 mod delivery;
 mod events;
 mod listen;
+mod readiness;
 mod shards;
 mod start;
+pub mod tables;
 
 pub use board::Board;
 pub use events::Event;
+pub use readiness::Unready;
 
 use crate::{
     config::EdgeConfig,

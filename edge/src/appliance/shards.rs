@@ -11,13 +11,14 @@ use crate::{
         receive::ReceiveBuffers,
         uring::{RingConfig, RingMemory, RingSetupError, rungs::Rungs},
     },
-    roles::{MakeService, Roles},
+    roles::{MakeService, Roles, Supplies},
     shard::{
         Idle, ListenerParts, Shard, ShardParts,
         control::{Control, Waker},
         counters::ShardCounters,
         latency::LatencyWriter,
     },
+    table::handover::TableTaker,
     tap::{Speaker, Tap},
 };
 use brink_proto::schema::Schema;
@@ -50,11 +51,13 @@ pub(super) struct ShardPlan {
     pub(super) counters: Arc<ShardCounters>,
     pub(super) latency: LatencyWriter,
     pub(super) clock: QuantaClock,
+    /// Where tables come in, one for each listener that looks into one.
+    pub(super) tables: Vec<TableTaker>,
 }
 
 /// Starts a shard and waits until it serves; the rungs that its ring stands on.
 pub(super) fn spawn(
-    plan: ShardPlan,
+    mut plan: ShardPlan,
     config: &EdgeConfig,
     roles: &Roles,
     events: Events,
@@ -62,9 +65,12 @@ pub(super) fn spawn(
     let name = format!("shard-{}", plan.speaker.shard.0);
     // BOUND: a shard says once how its start went.
     let (told, started) = sync_channel(1);
+    let mut tables = std::mem::take(&mut plan.tables).into_iter();
     let hosted = |listener: &ListenerConfig| {
         let host = roles.by_name(&listener.role)?;
-        Some((listener.clone(), host.host(listener, &plan.topics)))
+        let table = listener.provider.as_ref().and_then(|_| tables.next());
+        let supplies = Supplies { table };
+        Some((listener.clone(), host.host(listener, &plan.topics, supplies)))
     };
     let services: Vec<_> = config.listeners.iter().filter_map(hosted).collect();
     let config = config.clone();

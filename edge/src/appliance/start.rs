@@ -8,17 +8,19 @@ use super::{
     events::Events,
     listen::{self, Bound},
     shards::{self, ShardPlan},
+    tables::{TableCounters, TableSupply},
 };
 use crate::{
     clock::QuantaClock,
-    config::EdgeConfig,
+    config::{EdgeConfig, ListenerConfig},
     ring::uring::{RingSetupError, rungs},
-    roles::Roles,
+    roles::{RoleHost, Roles},
     shard::{
         control::{Control, Waker},
         counters::ShardCounters,
         latency::{LatencyWriter, latency},
     },
+    table::handover::{TableGiver, TableTaker},
     tap::{Speaker, TapCounters},
 };
 use brink_proto::{
@@ -27,6 +29,7 @@ use brink_proto::{
 };
 use brink_shipper::{
     alarms::Alarms,
+    downlink::Downlink,
     intake::{self, ShardEnd, SpoolEnd},
     objects::{
         encode::Encoder,
@@ -64,19 +67,23 @@ pub(super) fn start(
     let (writers, readers): (Vec<_>, Vec<_>) =
         wakers.iter().map(|_| latency(config.listeners.len())).unzip();
     let latency = Latency::new(readers, config.listeners.len());
-    let board = Arc::new(board(config, &taken, &spooled, &topics, latency));
+    let host = |l: &ListenerConfig| roles.by_name(&l.role).map_or(&[][..], RoleHost::outcomes);
+    let outcomes = config.listeners.iter().map(host).collect();
+    let board = Arc::new(board(config, &taken, &spooled, &topics, latency, outcomes));
+    let (supply, takers) = table_supply(&board, &wakers)?;
     let (events, inbox) = Events::new();
     let Taken { folder, store, listeners, admin } = taken;
     let Spooled { handle, shard_ends, sink_end, read_end, give_up, .. } = spooled;
     let ends = SinkEnds { start: &handle, sink_end, read_end };
-    let delivery = start_delivery(&board, ends, store, admin.0, &topics, &events, options)?;
+    let around = Around { topics: &topics, events: &events, options, tables: supply };
+    let delivery = start_delivery(&board, ends, store, admin.0, around)?;
     let mut sockets: Vec<Vec<_>> = wakers.iter().map(|_| Vec::new()).collect();
     let mut locks = Vec::new();
     for bound in listeners {
         bound.sockets.into_iter().zip(&mut sockets).for_each(|(s, of)| of.push(s));
         locks.push(bound.lock);
     }
-    let ends = shard_ends.into_iter().zip(writers).zip(sockets);
+    let ends = shard_ends.into_iter().zip(writers).zip(sockets).zip(takers);
     let mut this = Appliance {
         board,
         events: inbox,
@@ -88,7 +95,9 @@ pub(super) fn start(
         _locks: locks,
         _folder: folder,
     };
-    let ends = ends.map(|((spool, latency), sockets)| (spool, latency, sockets)).collect();
+    let ends = ends
+        .map(|(((spool, latency), sockets), tables)| ShardEnds { spool, latency, sockets, tables })
+        .collect();
     if let Err(error) = start_shards(&mut this, ends, &topics, roles, &events) {
         // Those that run are drained, so that what runs behind them ends too.
         let _ = this.stop();
@@ -190,6 +199,7 @@ fn board(
     spooled: &Spooled,
     topics: &[&'static Schema],
     latency: Latency,
+    outcomes: Vec<&'static [&'static str]>,
 ) -> Board {
     let tap = || Arc::new(TapCounters::new(&names(topics)));
     let counters = |_| Arc::new(ShardCounters::new(config.listeners.len(), tap()));
@@ -199,7 +209,8 @@ fn board(
         started: Instant::now(),
         listening: config.listeners.iter().map(|l| l.name.clone()).zip(addresses).collect(),
         admin: taken.admin.1,
-        control: Arc::new(Control::default()),
+        outcomes,
+        control: Arc::new(Control::new(config.listeners.len())),
         shards: config.cores.shards.iter().map(counters).collect(),
         spool: Arc::clone(&spooled.counters),
         sink_name: sink::NAME,
@@ -207,6 +218,7 @@ fn board(
         alarms: Arc::clone(&spooled.alarms),
         recovery: spooled.handle.start.report.clone(),
         rungs: OnceLock::new(),
+        tables: TableCounters::default(),
         latency: Mutex::new(latency),
         config,
     }
@@ -224,10 +236,9 @@ fn start_delivery(
     ends: SinkEnds<'_>,
     store: Store,
     admin: TcpListener,
-    topics: &[&'static Schema],
-    events: &Events,
-    options: StartOptions,
+    around: Around<'_>,
 ) -> Result<Delivery, StartError> {
+    let Around { topics, events, options, tables } = around;
     let cpus = board.config.cores.rest.clone();
     let failed = |source| StartError::Thread { name: "encode".to_owned(), source };
     let encoder = Encoder::spawn(ends.read_end, known_topics(topics), cpus.clone());
@@ -249,9 +260,35 @@ fn start_delivery(
         admin,
         board: Arc::clone(board),
         events: events.clone(),
+        tables,
         signals: options.signals,
     };
     delivery::spawn(plan, phase)
+}
+
+/// What delivery is started with, beside the sink.
+struct Around<'a> {
+    topics: &'a [&'static Schema],
+    events: &'a Events,
+    options: StartOptions,
+    tables: Option<TableSupply>,
+}
+
+/// What brings segment tables, and for each shard where they come in.
+fn table_supply(
+    board: &Arc<Board>,
+    wakers: &[Waker],
+) -> Result<(Option<TableSupply>, Vec<Vec<TableTaker>>), StartError> {
+    let lookers = board.config.listeners.iter().filter(|l| l.provider.is_some()).count();
+    let (giver, takers) = TableGiver::new(lookers * wakers.len());
+    let mut takers = takers.into_iter();
+    let by_shard = wakers.iter().map(|_| takers.by_ref().take(lookers).collect()).collect();
+    let Some(settings) = board.config.tables.clone().filter(|_| lookers > 0) else {
+        return Ok((None, by_shard));
+    };
+    let downlink = Downlink::open(&settings.store, settings.path.clone(), settings.bytes_max)?;
+    let (wakers, board) = (wakers.to_vec(), Arc::clone(board));
+    Ok((Some(TableSupply { settings, downlink, giver, wakers, board, spare: None }), by_shard))
 }
 
 /// The topics served here, and all others of this build: the backlog may be of any.
@@ -262,18 +299,25 @@ fn known_topics(served: &[&'static Schema]) -> Vec<&'static Schema> {
     all
 }
 
-type ShardEnds = Vec<(ShardEnd, LatencyWriter, Vec<std::os::fd::OwnedFd>)>;
+/// What one shard is connected to.
+struct ShardEnds {
+    spool: ShardEnd,
+    latency: LatencyWriter,
+    sockets: Vec<std::os::fd::OwnedFd>,
+    tables: Vec<TableTaker>,
+}
 
 fn start_shards(
     this: &mut Appliance,
-    ends: ShardEnds,
+    ends: Vec<ShardEnds>,
     topics: &[&'static Schema],
     roles: &Roles,
     events: &Events,
 ) -> Result<(), StartError> {
     let clock = QuantaClock::start();
     let board = &this.board;
-    for (index, (spool, latency, sockets)) in ends.into_iter().enumerate() {
+    for (index, ends) in ends.into_iter().enumerate() {
+        let ShardEnds { spool, latency, sockets, tables } = ends;
         let plan = ShardPlan {
             speaker: Speaker {
                 edge: board.config.edge,
@@ -289,6 +333,7 @@ fn start_shards(
             counters: Arc::clone(&board.shards[index]),
             latency,
             clock: clock.clone(),
+            tables,
         };
         let (thread, rungs) = shards::spawn(plan, &board.config, roles, events.clone())?;
         this.shards.push(thread);

@@ -18,6 +18,11 @@ pub struct EdgeFile {
     pub spool: SpoolSection,
     /// The object store.
     pub objects: ObjectsSection,
+    /// Where segment tables come from. Providers need it.
+    pub tables: Option<TablesSection>,
+    /// What users have to allow.
+    #[serde(default)]
+    pub consent: ConsentSection,
     /// Threads.
     #[serde(default)]
     pub threads: ThreadsSection,
@@ -88,6 +93,73 @@ pub struct ListenerSection {
     /// Name of the query parameter with the auction id.
     #[serde(default = "auction_id")]
     pub auction_parameter: String,
+    /// For a provider: how the exchange asks, in a section of its own.
+    pub provider: Option<ProviderSection>,
+}
+
+/// `[listener.provider]`
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProviderSection {
+    /// The language of the exchange: "xandr".
+    #[serde(default)]
+    pub dialect: DialectWord,
+    /// How a segment is written: "price" for CODE:INT, "code" for CODE.
+    #[serde(default)]
+    pub form: FormWord,
+    /// Requests that have waited longer get the empty answer, and are counted as late.
+    #[serde(default = "ms::<7>")]
+    pub budget_ms: u64,
+    /// Requests a second, over all shards, that are looked up; 0 for no limit. Beyond it they get the
+    /// empty answer, those of users without segments first.
+    #[serde(default)]
+    pub rate_limit: u64,
+    /// /ready says no while more of the answers of the last ten seconds were late.
+    #[serde(default = "five")]
+    pub late_percent_max: u64,
+    /// The exchange's ids in the segment table. The exchange's label, if not said.
+    pub namespace: Option<String>,
+    /// Our own ids in the segment table.
+    #[serde(default = "external")]
+    pub external_namespace: String,
+    /// What the exchange sends, and the query parameter that it sends it in; the rest as by default.
+    #[serde(default)]
+    pub parameters: BTreeMap<String, String>,
+}
+
+impl Default for ProviderSection {
+    fn default() -> Self {
+        ProviderSection {
+            dialect: DialectWord::default(),
+            form: FormWord::default(),
+            budget_ms: ms::<7>(),
+            rate_limit: 0,
+            late_percent_max: five(),
+            namespace: None,
+            external_namespace: external(),
+            parameters: BTreeMap::new(),
+        }
+    }
+}
+
+/// The language of an exchange.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DialectWord {
+    /// A query, answered by lines.
+    #[default]
+    Xandr,
+}
+
+/// How a segment is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FormWord {
+    /// With its price.
+    #[default]
+    Price,
+    /// Alone.
+    Code,
 }
 
 /// Ranges of addresses, or everybody.
@@ -153,6 +225,64 @@ pub struct ObjectsSection {
     /// Longest time that events wait for their object to fill.
     #[serde(default = "ms::<300_000>")]
     pub age_max_ms: u64,
+}
+
+/// `[tables]`
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct TablesSection {
+    /// Where tables are announced: "file:FOLDER", or "s3://BUCKET/PREFIX" as for objects.
+    pub url: String,
+    /// For s3: the store's address.
+    pub endpoint: Option<String>,
+    /// For s3: the region to sign for.
+    #[serde(default = "us_east_1")]
+    pub region: String,
+    /// Folder for the last two good tables, which a start without the store serves from.
+    pub path: PathBuf,
+    /// How often the store is asked for news.
+    #[serde(default = "ms::<5_000>")]
+    pub poll_ms: u64,
+    /// /ready says no while the table is older.
+    #[serde(default = "ms::<86_400_000>")]
+    pub age_max_ms: u64,
+    /// Largest table. A quarter of the machine's memory, if not said: two have to fit in half of it.
+    pub bytes_max: Option<u64>,
+    /// A version to stay with, whatever is announced: to go back, or to wait.
+    pub pin: Option<u64>,
+}
+
+/// `[consent]`
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConsentSection {
+    /// Our number in the IAB's Global Vendor List. Without one, nobody under GDPR has allowed
+    /// anything.
+    pub vendor: Option<u16>,
+    /// TCF purposes that need consent.
+    #[serde(default = "purposes")]
+    pub purposes: Vec<u8>,
+    /// TCF purposes for which legitimate interest suffices.
+    #[serde(default)]
+    pub legitimate_interests: Vec<u8>,
+    /// Those of both that a publisher may move to the other legal basis.
+    #[serde(default)]
+    pub flexible: Vec<u8>,
+    /// Whether a request without any signal is served.
+    #[serde(default = "yes")]
+    pub serve_without_signal: bool,
+}
+
+impl Default for ConsentSection {
+    fn default() -> Self {
+        ConsentSection {
+            vendor: None,
+            purposes: purposes(),
+            legitimate_interests: Vec::new(),
+            flexible: Vec::new(),
+            serve_without_signal: yes(),
+        }
+    }
 }
 
 /// `[threads]`
@@ -223,6 +353,22 @@ impl Default for LogSection {
 
 fn ms<const N: u64>() -> u64 {
     N
+}
+
+fn five() -> u64 {
+    5
+}
+
+fn external() -> String {
+    "external".to_owned()
+}
+
+fn purposes() -> Vec<u8> {
+    vec![1, 3, 4]
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn one_mib() -> u64 {

@@ -5,19 +5,24 @@
 //! was found and what is allowed.
 
 pub mod cidr;
+mod consent;
 mod error;
 pub mod file;
+pub mod provider;
 mod resolve;
+pub mod tables;
 
 pub use error::ConfigError;
 pub use resolve::{resolve, resolve_text};
 
-use crate::{ring::uring::rungs::Rungs, roles::Ack};
+use crate::{consent::Policy, ring::uring::rungs::Rungs, roles::Ack};
 use brink_proto::ids::Name;
 use brink_shipper::objects::{plan::RollPolicy, store::StoreConfig};
 use brink_tuning::{cores::CorePlan, memory::Line, profile::Profile};
 use cidr::Cidrs;
+use provider::ProviderConfig;
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
+use tables::TableSettings;
 
 /// What an appliance is to be.
 #[derive(Debug, Clone)]
@@ -34,6 +39,10 @@ pub struct EdgeConfig {
     pub store: StoreConfig,
     /// When frames become objects.
     pub roll: RollPolicy,
+    /// What users have to allow.
+    pub consent: Policy,
+    /// Where segment tables come from, if anybody looks into one.
+    pub tables: Option<TableSettings>,
     /// The droplet.
     pub profile: Profile,
     /// Who runs where.
@@ -79,6 +88,10 @@ pub struct ListenerConfig {
     pub cookie: String,
     /// Name of the query parameter with the auction id.
     pub auction_parameter: String,
+    /// What users have to allow.
+    pub consent: Policy,
+    /// What a provider is told beside this, if it is one.
+    pub provider: Option<ProviderConfig>,
 }
 
 impl ListenerConfig {

@@ -3,14 +3,17 @@
 use super::{
     ConfigError, Deadlines, DrainSettings, EdgeConfig, ListenerConfig, LogSettings, SpoolSettings,
     cidr::{Cidr, Cidrs},
+    consent,
     error::Checker,
     file::{
         AckWord, EdgeFile, ListenerSection, ObjectsSection, Ranges, RingSection, SpinWord,
         SpoolSection,
     },
+    provider, tables,
 };
 use crate::{
     conn::assembly::BODY_BYTES_MAX,
+    consent::Policy,
     ring::uring::rungs::{RUNGS, Rungs},
     roles::{Ack, Roles},
 };
@@ -63,8 +66,16 @@ pub fn resolve_text(
         Some(SpinWord::Dedicated) => profile.cores.spin = Spin::Dedicated,
         None => {}
     }
-    let listeners = listeners(&check, &file, roles, &profile)?;
     let cores = cores::plan(host, &profile.cores);
+    let policy = consent::resolve(&check, &file.consent)?;
+    let around = Around { roles, profile: &profile, consent: &policy, shards: cores.shards.len() };
+    let listeners = listeners(&check, &file, &around)?;
+    let tables = file.tables.as_ref();
+    let tables = tables.map(|t| tables::resolve(&check, t, host.memory_mib)).transpose()?;
+    if let Some(listener) = listeners.iter().find(|l| l.provider.is_some() && tables.is_none()) {
+        let allowed = format!("[tables], for listener {:?} looks into one", listener.name);
+        return Err(check.wrong("tables", "nothing", &allowed));
+    }
     let topics = roles.topics(listeners.iter().map(|l| l.role.as_str())).len() as u64;
     let load = memory::Load { shards: cores.shards.len() as u64, topics, sinks: 1 };
     let hash = Sha256::digest(text.as_bytes());
@@ -73,8 +84,18 @@ pub fn resolve_text(
         listeners,
         admin: address(&check, "admin.address", &file.admin.address)?,
         spool: spool(&check, &file.spool, &profile)?,
-        store: store(&check, &file.objects)?,
+        store: store(
+            &check,
+            "objects.url",
+            StorePlace {
+                url: &file.objects.url,
+                endpoint: file.objects.endpoint.as_deref(),
+                region: &file.objects.region,
+            },
+        )?,
         roll: roll(&check, &file.objects, &profile)?,
+        consent: policy,
+        tables,
         memory: memory::table(&profile, load),
         cores,
         profile,
@@ -106,18 +127,25 @@ fn profile(check: &Checker<'_>, name: &str, host: &Host) -> Result<Profile, Conf
     found.map_err(|e| check.wrong("edge.profile", name, &format!("\"auto\", or: {e}")))
 }
 
+/// What a listener is resolved with, beside its own section.
+struct Around<'a> {
+    roles: &'a Roles,
+    profile: &'a Profile,
+    consent: &'a Policy,
+    shards: usize,
+}
+
 fn listeners(
     check: &Checker<'_>,
     file: &EdgeFile,
-    roles: &Roles,
-    profile: &Profile,
+    around: &Around<'_>,
 ) -> Result<Vec<ListenerConfig>, ConfigError> {
     if file.listener.is_empty() {
         return Err(check.wrong("listener", "nothing", "at least one [[listener]]"));
     }
     let mut listeners: Vec<ListenerConfig> = Vec::new();
     for section in &file.listener {
-        let listener = listener(check, section, roles, profile)?;
+        let listener = listener(check, section, around)?;
         let key = |field: &str| format!("listener {:?}: {field}", listener.name);
         if listeners.iter().any(|l| l.name == listener.name) {
             return Err(check.wrong(&key("name"), &listener.name, "a name for each listener"));
@@ -136,17 +164,18 @@ fn listeners(
 fn listener(
     check: &Checker<'_>,
     section: &ListenerSection,
-    roles: &Roles,
-    profile: &Profile,
+    around: &Around<'_>,
 ) -> Result<ListenerConfig, ConfigError> {
     let key = |field: &str| format!("listener {:?}: {field}", section.name);
     label(check, &key("name"), &section.name)?;
     for (field, text) in [("exchange", &section.exchange), ("datacenter", &section.datacenter)] {
         text.as_ref().map_or(Ok(()), |text| label(check, &key(field), text))?;
     }
-    let host = roles
+    let names = || format!("{:?}", around.roles.names());
+    let host = around
+        .roles
         .by_name(&section.role)
-        .ok_or_else(|| check.wrong(&key("role"), &section.role, &format!("{:?}", roles.names())))?;
+        .ok_or_else(|| check.wrong(&key("role"), &section.role, &names()))?;
     let mut acks = std::collections::BTreeMap::new();
     for (route, word) in &section.ack {
         if !host.routes().contains(&route.as_str()) {
@@ -160,7 +189,7 @@ fn listener(
         acks.insert(route.clone(), ack);
     }
     let connections =
-        section.connections_max.unwrap_or(profile.shard.connections_max / CONNECTION_SHARE);
+        section.connections_max.unwrap_or(around.profile.shard.connections_max / CONNECTION_SHARE);
     let body =
         check.within(&key("body_bytes_max"), section.body_bytes_max, 0, BODY_BYTES_MAX as u64)?;
     let deadline = |field: &str, value: u64| millis(check, &key(field), value, DEADLINE_MS_MIN);
@@ -192,6 +221,8 @@ fn listener(
         acks,
         cookie: section.cookie.clone(),
         auction_parameter: section.auction_parameter.clone(),
+        consent: *around.consent,
+        provider: provider::resolve(check, section, around.shards)?,
     })
 }
 
@@ -201,7 +232,7 @@ const CONNECTION_SHARE: u32 = 2;
 /// Deadlines are kept by a wheel that is no finer.
 const DEADLINE_MS_MIN: u64 = 50;
 
-fn label(check: &Checker<'_>, key: &str, text: &str) -> Result<(), ConfigError> {
+pub(super) fn label(check: &Checker<'_>, key: &str, text: &str) -> Result<(), ConfigError> {
     let known = |b: u8| b.is_ascii_alphanumeric() || b"_-.".contains(&b);
     if (1..=LABEL_BYTES_MAX).contains(&text.len()) && text.bytes().all(known) {
         return Ok(());
@@ -262,8 +293,19 @@ fn spool(
     })
 }
 
-fn store(check: &Checker<'_>, section: &ObjectsSection) -> Result<StoreConfig, ConfigError> {
-    let url = section.url.as_str();
+/// Where a store is, as a person wrote it.
+pub(super) struct StorePlace<'a> {
+    pub(super) url: &'a str,
+    pub(super) endpoint: Option<&'a str>,
+    pub(super) region: &'a str,
+}
+
+pub(super) fn store(
+    check: &Checker<'_>,
+    key: &str,
+    place: StorePlace<'_>,
+) -> Result<StoreConfig, ConfigError> {
+    let url = place.url;
     if let Some(path) = url.strip_prefix("file:") {
         // "file:folder" is relative, "file:/folder" and "file:///folder" are not.
         let path = path.strip_prefix("//").unwrap_or(path);
@@ -277,12 +319,12 @@ fn store(check: &Checker<'_>, section: &ObjectsSection) -> Result<StoreConfig, C
             return Ok(StoreConfig::S3 {
                 bucket: bucket.to_owned(),
                 prefix: prefix.trim_end_matches('/').to_owned(),
-                endpoint: section.endpoint.clone(),
-                region: section.region.clone(),
+                endpoint: place.endpoint.map(str::to_owned),
+                region: place.region.to_owned(),
             });
         }
     }
-    Err(check.wrong("objects.url", url, "\"file:FOLDER\" or \"s3://BUCKET/PREFIX\""))
+    Err(check.wrong(key, url, "\"file:FOLDER\" or \"s3://BUCKET/PREFIX\""))
 }
 
 fn roll(

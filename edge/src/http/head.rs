@@ -57,6 +57,8 @@ pub struct Fields<'b> {
     pub user_agent: Option<&'b [u8]>,
     /// The last X-Forwarded-For.
     pub forwarded_for: Option<&'b [u8]>,
+    /// Whether Sec-GPC is 1. SPEC: Global Privacy Control, section 3.2.
+    pub gpc: bool,
 }
 
 /// A request head.
@@ -185,6 +187,7 @@ fn read_fields<'b>(mut head: Head<'b>, headers: &[Header<'b>]) -> Result<Head<'b
                 head.expects_continue = head.version == Version::Http11;
             }
             7 if name.eq_ignore_ascii_case(b"referer") => head.fields.referer = Some(value),
+            7 if name.eq_ignore_ascii_case(b"sec-gpc") => head.fields.gpc = value == b"1",
             10 if name.eq_ignore_ascii_case(b"user-agent") => head.fields.user_agent = Some(value),
             10 if name.eq_ignore_ascii_case(b"connection") => read_connection(&mut head, value),
             14 if name.eq_ignore_ascii_case(b"content-length") => {
@@ -257,12 +260,6 @@ pub fn cookie<'b>(header: &'b [u8], name: &[u8]) -> Option<&'b [u8]> {
         let rest = pair.trim_ascii().strip_prefix(name)?.strip_prefix(b"=")?;
         Some(rest.strip_prefix(b"\"").and_then(|r| r.strip_suffix(b"\"")).unwrap_or(rest))
     })
-}
-
-/// The value of a query parameter, as it was sent, if a query has it.
-#[must_use]
-pub fn parameter<'b>(query: &'b [u8], name: &[u8]) -> Option<&'b [u8]> {
-    query.split(|b| *b == b'&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix(b"="))
 }
 
 #[cfg(test)]

@@ -148,6 +148,9 @@ pub trait Ring {
     fn has_queued(&self) -> bool;
     /// Whether entering would bring completions. Looks at memory alone.
     fn has_work(&self) -> bool;
+    /// Whether the kernel has left work undone that another entering would do: it stops after some
+    /// completions of one entering, however many wait.
+    fn has_more(&self) -> bool;
     /// The next completion.
     fn next(&mut self) -> Option<Completion>;
     /// How often the kernel was entered, and how often more than once in a turn because the queue

@@ -1,9 +1,10 @@
-//! Roles: what a listener answers. Each is a pure function of a request and of what it sees.
+//! Roles: what a listener answers. Each is a function of a request, of what it sees and of what it
+//! remembers, without I/O and without a clock.
 //!
 //! ```text
-//!  request, view, now ─▶ Role::handle ─▶ answer in the output, Outcome that describes one event
-//!                                             │
-//!                             Hosted: stamp, tap, and what to do when the event is shed
+//!  request, view, state, moment ─▶ Role::handle ─▶ answer in the output, Outcome that describes
+//!                                                     │                     one event
+//!                                 Hosted: stamp, tap, and what to do when the event is shed
 //! ```
 //!
 //! Every role has the same files: `mod.rs` (routes), `view.rs` (what it sees, made from its
@@ -16,7 +17,11 @@
 )]
 
 pub mod pixel;
+pub mod provider;
 
+pub mod allowed;
+pub mod macros;
+pub mod parameters;
 mod probe;
 
 use crate::{
@@ -26,6 +31,7 @@ use crate::{
         answer::{Answer, NOT_FOUND, UNAVAILABLE},
         head::Head,
     },
+    table::handover::TableTaker,
     tap::{Offer, Tap, TopicIndex},
 };
 use brink_proto::{
@@ -33,6 +39,7 @@ use brink_proto::{
     ids::Micros,
     schema::Schema,
 };
+use std::time::Duration;
 
 /// A request as a role sees it.
 #[derive(Debug, Clone, Copy)]
@@ -56,6 +63,24 @@ pub enum Ack {
     Durable,
 }
 
+/// When a request is handled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment {
+    /// When it reached the shard, as time of day.
+    pub time: Micros,
+    /// How long it has waited since then.
+    pub waited: Duration,
+}
+
+/// How much of the peer's address an event says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shown {
+    /// All of it.
+    Whole,
+    /// Its network, /24 or /48: whoever it is did not consent.
+    Network,
+}
+
 /// What a role did.
 #[derive(Debug, Clone, Copy)]
 pub enum Outcome<R> {
@@ -65,8 +90,12 @@ pub enum Outcome<R> {
     Event {
         /// Place of the topic in [`Role::TOPICS`].
         topic: usize,
+        /// Place of what became of the request in [`Role::OUTCOMES`], for the counters.
+        outcome: usize,
         /// When the answer may leave.
         ack: Ack,
+        /// How much of the peer's address is told.
+        peer: Shown,
         /// The event.
         row: R,
     },
@@ -74,10 +103,20 @@ pub enum Outcome<R> {
     NotFound,
 }
 
+impl<R> Outcome<R> {
+    /// The one event of a role that has one topic and one outcome, with all of the peer's address.
+    #[inline]
+    pub fn event(ack: Ack, row: R) -> Outcome<R> {
+        Outcome::Event { topic: 0, outcome: 0, ack, peer: Shown::Whole, row }
+    }
+}
+
 /// A kind of listener.
 pub trait Role: Sized + 'static {
-    /// What it sees of the world: settings and tables, replaced as a whole.
+    /// What it sees of the world: settings and tables.
     type View: Send + 'static;
+    /// What it remembers from one request to the next, and the memory that it works in.
+    type State: Send + 'static;
     /// The event it describes.
     type Row<'a>: Row;
 
@@ -87,18 +126,40 @@ pub trait Role: Sized + 'static {
     const TOPICS: &'static [&'static Schema];
     /// The routes whose `ack` can be configured.
     const ROUTES: &'static [&'static str];
+    /// What can become of a request, as metric labels.
+    const OUTCOMES: &'static [&'static str] = &["answered"];
+    /// Which of them says that it was too late to answer, if the role has a budget of time.
+    const LATE: Option<usize> = None;
 
-    /// Makes its view from a listener's configuration.
-    fn view(config: &ListenerConfig) -> Self::View;
+    /// Makes its view from a listener's configuration, and of what comes from the cluster.
+    fn view(config: &ListenerConfig, supplies: Supplies) -> Self::View;
+
+    /// What it begins with. Memory is taken here, and never later.
+    fn state(view: &Self::View) -> Self::State;
+
+    /// Takes what has come from the cluster meanwhile; called once a turn.
+    #[inline]
+    fn refresh(_view: &mut Self::View) {}
 
     /// Answers a request.
     fn handle<'a>(
         request: &Request<'a>,
         view: &'a Self::View,
-        now: Micros,
+        state: &'a mut Self::State,
+        moment: Moment,
         answer: &mut Answer<'_>,
     ) -> Outcome<Self::Row<'a>>;
 }
+
+/// What one listener of one shard is given by the cluster while it runs.
+#[derive(Default)]
+pub struct Supplies {
+    /// Where segment tables come in, if the role looks into one.
+    pub table: Option<TableTaker>,
+}
+
+/// BOUND: outcomes of a role.
+pub const OUTCOMES_MAX: usize = 8;
 
 /// What a shard knows while a request is answered.
 pub struct Situation<'a> {
@@ -119,6 +180,10 @@ pub struct Served {
     pub done_at: Nanos,
     /// The topic whose open batch the answer waits for, if it waits.
     pub waits_for: Option<TopicIndex>,
+    /// What became of the request, in the role's own words.
+    pub outcome: Option<usize>,
+    /// Whether it was too late to say what was asked.
+    pub late: bool,
 }
 
 /// A role behind a listener of a shard, whatever role it is.
@@ -131,14 +196,29 @@ pub trait Service {
         answer: &mut Answer<'_>,
         tap: &mut Tap,
     ) -> Served;
+
+    /// Takes what has come from the cluster meanwhile; called once a turn.
+    fn refresh(&mut self);
+
+    /// Whether it counts how long a request has waited.
+    fn has_budget(&self) -> bool;
 }
 
 /// A role with its view, behind one listener of one shard.
 struct Hosted<R: Role> {
     view: R::View,
+    state: R::State,
     labels: Labels,
     /// Where each of the role's topics is in the shard's tap.
     topics: Vec<TopicIndex>,
+}
+
+impl Moment {
+    /// A request that is handled as soon as it comes.
+    #[must_use]
+    pub fn at(time: Micros) -> Moment {
+        Moment { time, waited: Duration::ZERO }
+    }
 }
 
 impl<R: Role> Service for Hosted<R> {
@@ -150,35 +230,50 @@ impl<R: Role> Service for Hosted<R> {
         answer: &mut Answer<'_>,
         tap: &mut Tap,
     ) -> Served {
-        let mut waits_for = None;
-        let outcome = match probe::answer(request.head, situation.ready) {
+        let mut served = Served { done_at: Nanos(0), waits_for: None, outcome: None, late: false };
+        let handled = match probe::answer(request.head, situation.ready) {
             Some(fixed) => {
                 answer.fixed(fixed);
                 Outcome::Answered
             }
-            None => R::handle(request, &self.view, situation.time, answer),
+            None => {
+                let waited = situation.clock.now().since(situation.arrived);
+                let moment = Moment { time: situation.time, waited: Duration::from_nanos(waited) };
+                R::handle(request, &self.view, &mut self.state, moment, answer)
+            }
         };
         let done_at = situation.clock.now();
-        match outcome {
+        served.done_at = done_at;
+        match handled {
             Outcome::Answered => {}
             Outcome::NotFound => answer.fixed(&NOT_FOUND),
-            Outcome::Event { topic, ack, row } => {
+            Outcome::Event { topic, outcome, ack, peer, row } => {
+                served.outcome = Some(outcome);
+                served.late = Some(outcome) == R::LATE;
                 let Some(topic) = self.topics.get(topic).copied() else {
                     // A role that names a topic it does not have; told once, by its own tests.
                     debug_assert!(false, "{} has no topic {topic}", R::NAME);
-                    return Served { done_at, waits_for };
+                    return served;
+                };
+                let network;
+                let peer = match peer {
+                    Shown::Whole => request.peer,
+                    Shown::Network => {
+                        network = request.peer.network();
+                        &network
+                    }
                 };
                 let stamp = Stamp {
                     time: situation.time,
                     labels: &self.labels,
-                    peer: request.peer,
+                    peer,
                     status: answer.status(),
                     response_bytes: answer.bytes(),
                     service_time_ns: done_at.since(situation.arrived),
                 };
                 let waited = ack == Ack::Durable;
                 match tap.offer(topic, &stamp, &row, done_at, waited) {
-                    Offer::Taken if waited => waits_for = Some(topic),
+                    Offer::Taken if waited => served.waits_for = Some(topic),
                     Offer::Taken => {}
                     // What is promised to be durable and cannot be is not acknowledged.
                     Offer::Shed if waited => answer.instead(&UNAVAILABLE),
@@ -186,7 +281,15 @@ impl<R: Role> Service for Hosted<R> {
                 }
             }
         }
-        Served { done_at, waits_for }
+        served
+    }
+
+    fn refresh(&mut self) {
+        R::refresh(&mut self.view);
+    }
+
+    fn has_budget(&self) -> bool {
+        R::LATE.is_some()
     }
 }
 
@@ -198,8 +301,15 @@ pub trait RoleHost: Send + Sync {
     fn topics(&self) -> &'static [&'static Schema];
     /// The routes whose `ack` can be configured.
     fn routes(&self) -> &'static [&'static str];
+    /// What can become of a request.
+    fn outcomes(&self) -> &'static [&'static str];
     /// What makes its service behind one listener; `all` are the topics of the shard's tap.
-    fn host(&self, config: &ListenerConfig, all: &[&'static Schema]) -> MakeService;
+    fn host(
+        &self,
+        config: &ListenerConfig,
+        all: &[&'static Schema],
+        supplies: Supplies,
+    ) -> MakeService;
 }
 
 /// Makes a service on the thread of its shard.
@@ -220,13 +330,25 @@ impl<R: Role> RoleHost for HostOf<R> {
         R::ROUTES
     }
 
-    fn host(&self, config: &ListenerConfig, all: &[&'static Schema]) -> MakeService {
+    fn outcomes(&self) -> &'static [&'static str] {
+        const { assert!(R::OUTCOMES.len() <= OUTCOMES_MAX) };
+        R::OUTCOMES
+    }
+
+    fn host(
+        &self,
+        config: &ListenerConfig,
+        all: &[&'static Schema],
+        supplies: Supplies,
+    ) -> MakeService {
         let place = |schema: &&'static Schema| {
             all.iter().position(|known| known.topic == schema.topic).map(TopicIndex)
         };
         let (exchange, datacenter) = (config.exchange.as_deref(), config.datacenter.as_deref());
+        let view = R::view(config, supplies);
         let hosted = Hosted::<R> {
-            view: R::view(config),
+            state: R::state(&view),
+            view,
             labels: labels(&config.name, exchange, datacenter),
             topics: R::TOPICS.iter().filter_map(place).collect(),
         };
@@ -243,7 +365,7 @@ impl Roles {
     /// Those of this crate.
     #[must_use]
     pub fn standard() -> Roles {
-        Roles { hosts: Vec::new() }.with::<pixel::Pixel>()
+        Roles { hosts: Vec::new() }.with::<provider::Provider>().with::<pixel::Pixel>()
     }
 
     /// And another one.

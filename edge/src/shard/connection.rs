@@ -1,6 +1,6 @@
 //! A connection as the shard keeps it: where it stands, what it has received, what it has to send.
 
-use super::{holds::Held, inputs::InputList};
+use super::{arrival::Chain, holds::Held, inputs::InputList};
 use crate::{
     clock::Nanos,
     conn::Conn,
@@ -63,6 +63,8 @@ pub(super) struct Connection {
     pub(super) queued: bool,
     /// It waits for receive buffers.
     pub(super) starved: bool,
+    /// When its first bytes can have come at the earliest.
+    pub(super) beginning: Chain,
     /// When it is too late, and for what.
     pub(super) deadline: (Nanos, Deadline),
 }
@@ -85,6 +87,7 @@ impl Connection {
             eof: false,
             queued: false,
             starved: false,
+            beginning: Chain::NONE,
             deadline: (Nanos(0), Deadline::Idle),
         }
     }

@@ -27,14 +27,46 @@ pub enum Stage {
 }
 
 /// Orders to a shard.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Control {
     stage: AtomicU8,
     /// Whether the appliance wants requests.
     ready: AtomicBool,
+    /// Why each listener does not, as bits; none when it does.
+    unready: Vec<AtomicU8>,
 }
 
 impl Control {
+    /// Orders to shards with so many listeners: to serve, and not to be ready yet.
+    #[must_use]
+    pub fn new(listeners: usize) -> Control {
+        Control {
+            stage: AtomicU8::new(Stage::Serve as u8),
+            ready: AtomicBool::new(false),
+            unready: (0..listeners).map(|_| AtomicU8::new(0)).collect(),
+        }
+    }
+
+    /// Says why a listener wants no requests.
+    pub fn set_unready(&self, listener: usize, reasons: u8) {
+        // ORDER: Relaxed, bits that stand for themselves.
+        self.unready[listener].store(reasons, Ordering::Relaxed);
+    }
+
+    /// Why a listener wants no requests.
+    #[must_use]
+    pub fn unready(&self, listener: usize) -> u8 {
+        // ORDER: Relaxed, as in `set_unready`.
+        self.unready[listener].load(Ordering::Relaxed)
+    }
+
+    /// Whether a listener wants requests.
+    #[inline]
+    #[must_use]
+    pub fn is_listener_ready(&self, listener: usize) -> bool {
+        self.is_ready() && self.unready(listener) == 0
+    }
+
     /// Moves to a later stage.
     pub fn set_stage(&self, stage: Stage) {
         // ORDER: Relaxed, the stage stands for itself and the wake follows it through the kernel.

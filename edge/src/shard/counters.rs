@@ -1,6 +1,6 @@
 //! What a shard counts. It is the one writer of all of it.
 
-use crate::{http::error::HttpError, tap::TapCounters};
+use crate::{http::error::HttpError, roles::OUTCOMES_MAX, tap::TapCounters};
 use brink_shipper::counter::Counter;
 
 /// Upper edges of the latency buckets, in microseconds. The same on every box, so that a hundred of
@@ -42,6 +42,10 @@ pub struct ListenerCounters {
     pub latency: [Counter; LATENCY_EDGES_US.len() + 1],
     /// Sum of those times, in nanoseconds.
     pub latency_sum_ns: Counter,
+    /// What became of requests, in the order of the role's outcomes.
+    pub outcomes: [Counter; OUTCOMES_MAX],
+    /// Answers that came too late to say what was asked.
+    pub late: Counter,
 }
 
 impl ListenerCounters {

@@ -1,6 +1,6 @@
 //! A listener as a shard keeps it.
 
-use super::counters::ShardCounters;
+use super::{arrival::Chain, counters::ShardCounters};
 use crate::{
     clock::Nanos,
     config::{Deadlines, ListenerConfig, cidr::Cidrs},
@@ -35,6 +35,8 @@ pub(super) struct Listener {
     connections_max: u32,
     pub(super) connections: u32,
     armed: u32,
+    /// When those in the backlog can have come at the earliest.
+    pub(super) backlog: Chain,
     retry_at: Nanos,
     /// Nothing new is taken.
     pub(super) closed: bool,
@@ -53,6 +55,7 @@ impl Listener {
             connections_max: config.connections_max,
             connections: 0,
             armed: 0,
+            backlog: Chain::NONE,
             retry_at: Nanos(0),
             closed: false,
         }
@@ -131,6 +134,7 @@ mod tests {
     use super::*;
     use crate::{
         config::cidr::Cidr,
+        consent::Policy,
         http::answer::Answer,
         roles::{Request, Served, Situation},
         tap::Tap,
@@ -147,7 +151,13 @@ mod tests {
             _: &mut Answer<'_>,
             _: &mut Tap,
         ) -> Served {
-            Served { done_at: situation.arrived, waits_for: None }
+            Served { done_at: situation.arrived, waits_for: None, outcome: None, late: false }
+        }
+
+        fn refresh(&mut self) {}
+
+        fn has_budget(&self) -> bool {
+            false
         }
     }
 
@@ -168,6 +178,8 @@ mod tests {
             acks: BTreeMap::new(),
             cookie: String::new(),
             auction_parameter: String::new(),
+            consent: Policy::default(),
+            provider: None,
         };
         Listener::new(0, ListenerParts { config, service: Box::new(Nobody) })
     }

@@ -113,6 +113,8 @@ pub struct Shard<R, C> {
     control: Arc<Control>,
     counters: Arc<ShardCounters>,
     latency: LatencyWriter,
+    /// Turns so far.
+    turns: u64,
     /// The time of this turn.
     now: Nanos,
     /// When a drain gives up on those who do not take their answers.
@@ -121,6 +123,10 @@ pub struct Shard<R, C> {
 
 /// Longest sleep: how late a change of the time of day is noticed.
 const PARK_MAX: Duration = Duration::from_secs(1);
+
+/// Longest sleep while somebody counts the milliseconds that a request has waited: whatever comes
+/// within it is taken for fresh, and a stall is one as soon as it is longer.
+const BUDGET_PARK_MAX: Duration = Duration::from_millis(2);
 
 /// How long a drain waits for answers to be taken.
 const DRAIN_MAX: Duration = Duration::from_secs(5);
@@ -154,6 +160,7 @@ impl<R: Ring, C: Clock> Shard<R, C> {
             control: parts.control,
             counters: parts.counters,
             latency: parts.latency,
+            turns: 0,
             now,
             drain_until: None,
         }
@@ -185,8 +192,12 @@ impl<R: Ring, C: Clock> Shard<R, C> {
         };
         self.ring.enter(wait)?;
         self.now = self.clock.now();
-        let arrived = self.arrival.entered(self.now, parks.then_some(deadline), &self.ring);
+        self.turns += 1;
+        let open = self.listeners.iter().map(|listener| listener.connections).sum();
+        let slept_until = parks.then_some(deadline);
+        let arrived = self.arrival.entered(self.now, slept_until, &self.ring, open);
         self.take_completions(arrived);
+        self.listeners.iter_mut().for_each(|listener| listener.service.refresh());
         self.release_held();
         self.serve();
         self.take_news();
@@ -269,7 +280,9 @@ impl<R: Ring, C: Clock> Shard<R, C> {
     fn next_deadline(&self) -> Nanos {
         let tap = self.tap.next_deadline();
         let wheel = self.wheel.next_deadline();
-        let far = self.now.after(PARK_MAX);
+        let counts = |l: &Listener| l.connections > 0 && l.service.has_budget();
+        let park = if self.listeners.iter().any(counts) { BUDGET_PARK_MAX } else { PARK_MAX };
+        let far = self.now.after(park);
         [tap, wheel, self.drain_until].into_iter().flatten().fold(far, Nanos::min)
     }
 

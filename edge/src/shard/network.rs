@@ -9,6 +9,7 @@
 
 use super::{
     Shard,
+    arrival::Chain,
     connection::{Connection, Deadline, Phase},
     inputs::Input,
     serve::waiting_for,
@@ -35,6 +36,8 @@ impl<R: Ring, C: Clock> Shard<R, C> {
                 Completion::Received { conn, buffer, more } => {
                     let connection = &mut self.connections[conn.slot as usize];
                     connection.receiving = more;
+                    let mut beginning = std::mem::replace(&mut connection.beginning, Chain::NONE);
+                    let arrived = beginning.next(arrived, self.now, self.turns);
                     let input = Input { buffer, consumed: 0, arrived };
                     let counters = &self.counters.listeners[usize::from(connection.listener)];
                     counters.received_bytes.add(input.buffer.len() as u64);
@@ -58,7 +61,7 @@ impl<R: Ring, C: Clock> Shard<R, C> {
                 }
                 Completion::Closed { conn } => self.closed(conn),
                 Completion::Accepted { listener, slot, peer } => {
-                    self.accepted(listener, slot, peer);
+                    self.accepted(listener, slot, peer, arrived);
                 }
                 Completion::AcceptFailed { listener, error } => self.accept_failed(listener, error),
                 Completion::Woken => {}
@@ -66,13 +69,15 @@ impl<R: Ring, C: Clock> Shard<R, C> {
         }
     }
 
-    fn accepted(&mut self, listener: ListenerIndex, slot: u32, peer: SocketAddr) {
+    fn accepted(&mut self, listener: ListenerIndex, slot: u32, peer: SocketAddr, arrived: Nanos) {
         let address = peer.ip().to_canonical();
         let connection = &mut self.connections[slot as usize];
         debug_assert_eq!(connection.phase, Phase::Free, "the kernel gives out free slots");
         connection.open(listener.0, address);
         let token = connection.token(slot);
         let listener = &mut self.listeners[usize::from(listener.0)];
+        let arrived = listener.backlog.next(arrived, self.now, self.turns);
+        connection.beginning.next(arrived, self.now, self.turns);
         listener.accept_is_over();
         listener.connections += 1;
         let counters = listener.counters(&self.counters);

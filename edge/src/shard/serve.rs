@@ -129,7 +129,7 @@ impl<R: Ring, C: Clock> Shard<R, C> {
             clock: &self.clock,
             arrived,
             time: self.wall.at(arrived),
-            ready: self.control.is_ready(),
+            ready: self.control.is_listener_ready(usize::from(connection.listener)),
         };
         let closing = self.control.stage() >= Stage::Drain;
         let mut answer =
@@ -143,7 +143,12 @@ impl<R: Ring, C: Clock> Shard<R, C> {
         let (complete, keeps_alive) = (answer.is_complete(), answer.keeps_alive());
         let nanos = served.done_at.since(arrived);
         self.now = served.done_at.max(self.now);
-        listener.counters(&self.counters).answered(status, nanos);
+        let counters = listener.counters(&self.counters);
+        counters.answered(status, nanos);
+        if let Some(outcome) = served.outcome {
+            counters.outcomes[outcome].add(1);
+            counters.late.add(u64::from(served.late));
+        }
         self.latency.record(connection.listener, nanos);
         connection.conn.finish(&mut self.pool);
         if dry && let Some(buffer) = self.inputs.pop(&mut connection.inputs) {

@@ -157,6 +157,10 @@ impl Ring for Belt {
         !self.completions.is_empty()
     }
 
+    fn has_more(&self) -> bool {
+        false
+    }
+
     fn next(&mut self) -> Option<Completion> {
         self.completions.pop_front()
     }

@@ -12,7 +12,7 @@ use edge::{
         blocks::OutBlocks,
         receive::{BufferFiller, ReceiveBuffers},
     },
-    roles::Roles,
+    roles::{Roles, Supplies},
     shard::{
         Idle, ListenerParts, Shard, ShardParts, control::Control, counters::ShardCounters,
         latency::latency,
@@ -134,10 +134,11 @@ impl Scenario {
         let counters = Arc::new(ShardCounters::new(1, Arc::clone(&tap_counters)));
         let incarnation = Incarnation(1_795_413_912_345);
         let speaker = Speaker { edge: config.edge, incarnation, shard: ShardId(0) };
-        let control = Arc::new(Control::default());
+        let control = Arc::new(Control::new(1));
         control.set_ready(true);
         let listener = config.listeners[0].clone();
-        let service = roles.by_name("pixel").expect("a role").host(&listener, &topics)();
+        let service =
+            roles.by_name("pixel").expect("a role").host(&listener, &topics, Supplies::default())();
         let shard = Shard::new(ShardParts {
             ring: Belt::new(self.lanes, self.requests(), BufferFiller::new(&buffers)),
             clock: clock.clone(),

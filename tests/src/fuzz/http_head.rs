@@ -3,7 +3,7 @@
 use super::feature::reached;
 use edge::http::{
     error::HttpError,
-    head::{BodyFraming, HEAD_BYTES_MAX, Head, Version, cookie, header_space, parameter, parse},
+    head::{BodyFraming, HEAD_BYTES_MAX, Head, Version, cookie, header_space, parse},
 };
 
 /// The body: see [`super::TARGETS`].
@@ -44,7 +44,6 @@ fn whole(data: &[u8], len: usize) {
     let Ok(Some((head, _))) = parsed else { panic!("it was whole before") };
     let fields = head.fields;
     let identity = fields.cookie.and_then(|header| cookie(header, b"uid"));
-    let auction = head.query.and_then(|query| parameter(query, b"auction_id"));
     let parts = [
         Some(head.method.as_bytes()),
         head.query,
@@ -54,7 +53,6 @@ fn whole(data: &[u8], len: usize) {
         fields.user_agent,
         fields.forwarded_for,
         identity,
-        auction,
     ];
     let bytes = data[..len].as_ptr_range();
     for part in parts.into_iter().flatten().filter(|part| !part.is_empty()) {

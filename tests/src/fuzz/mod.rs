@@ -5,7 +5,7 @@
 //! - [`TARGETS`]: the table of bodies. A body takes bytes and panics when what must hold for all of
 //!   them does not; [`input`] makes numbers and names of bytes.
 //! - From the way of a request: [`http_head`], [`http_conn`], [`http_chunked`], [`pixel_row`],
-//!   [`config`]. From the formats: [`frame_header`], [`kafka_records`], [`wire_fields`], [`text`],
+//!   [`provider_query`], [`consent_strings`], [`config`]. From the formats: [`frame_header`], [`kafka_records`], [`wire_fields`], [`text`],
 //!   [`segment_table`].
 //!   From the log: [`segment_image`] makes segments that [`segment_walk`] and [`spool_start`] read,
 //!   [`segment_summary`], [`cursors`], [`object_key`].
@@ -21,8 +21,10 @@ pub mod http_chunked;
 pub mod http_conn;
 pub mod http_head;
 pub mod pixel_row;
+pub mod provider_query;
 
 pub mod config;
+pub mod consent_strings;
 
 pub mod frame_header;
 pub mod kafka_records;
@@ -73,11 +75,17 @@ macro_rules! target {
 }
 
 /// All of them.
-pub static TARGETS: [Target; 15] = [
+pub static TARGETS: [Target; 17] = [
     target!(http_head, 60_000, "a head is whole, partial or refused, and a second reader agrees"),
     target!(http_conn, 60_000, "the same bytes make the same requests, wherever they are cut"),
     target!(http_chunked, 4096, "a chunked body is the same however it is cut"),
     target!(pixel_row, 4096, "any request is answered, and its row decodes to what was sent"),
+    target!(provider_query, 8192, "any query is answered by whole lines, and its row decodes"),
+    target!(
+        consent_strings,
+        4096,
+        "a string is decided alike however it comes, and grants no more when it is cut"
+    ),
     target!(config, 8192, "any text is a configuration or an error that names the file"),
     target!(frame_header, 512, "a header is refused, or written again as the same bytes"),
     target!(

@@ -8,6 +8,7 @@ use brink_proto::{
     wire::Writer,
 };
 use edge::{
+    consent::Policy,
     http::{
         answer::Answer,
         date::HeadEnd,
@@ -15,8 +16,8 @@ use edge::{
     },
     ring::{blocks::OutBlocks, output::Output},
     roles::{
-        Ack, Outcome, Request, Role,
-        pixel::{Pixel, PixelView},
+        Ack, Moment, Outcome, Request, Role,
+        pixel::{Pixel, PixelView, parameters},
     },
 };
 use prost::Message;
@@ -37,9 +38,11 @@ pub fn pixel_row(data: &[u8]) {
     let view = PixelView {
         ack: Ack::Received,
         cookie: b"uid".to_vec(),
-        auction_parameter: b"auction_id".to_vec(),
+        parameters: parameters("auction_id"),
+        policy: Policy::default(),
     };
-    match Pixel::handle(&request, &view, Micros(0), &mut answer) {
+    let mut state = Pixel::state(&view);
+    match Pixel::handle(&request, &view, &mut state, Moment::at(Micros(0)), &mut answer) {
         Outcome::NotFound => reached("not found"),
         Outcome::Answered => assert!(answer.is_complete()),
         Outcome::Event { row, .. } => {

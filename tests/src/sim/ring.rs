@@ -238,6 +238,10 @@ impl Ring for SimRing {
         !self.completions.is_empty()
     }
 
+    fn has_more(&self) -> bool {
+        false
+    }
+
     fn next(&mut self) -> Option<Completion> {
         self.completions.pop_front()
     }

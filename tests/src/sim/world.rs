@@ -26,7 +26,7 @@ use edge::{
         blocks::OutBlocks,
         receive::{BufferFiller, ReceiveBuffers},
     },
-    roles::Roles,
+    roles::{Roles, Supplies},
     shard::{
         Idle, ListenerParts, Shard, ShardParts,
         control::{Control, Stage},
@@ -194,12 +194,12 @@ impl<'a> Appliance<'a> {
         let counters = Arc::new(ShardCounters::new(1, Arc::clone(&tap_counters)));
         let speaker =
             Speaker { edge: config.edge, incarnation: Incarnation(incarnation), shard: ShardId(0) };
-        let control = Arc::new(Control::default());
+        let control = Arc::new(Control::new(1));
         control.set_ready(true);
         let listener = config.listeners[0].clone();
         let roles = Roles::standard();
         let host = roles.by_name(&listener.role).expect("the pixel is a role");
-        let service = host.host(&listener, &topics())();
+        let service = host.host(&listener, &topics(), Supplies::default())();
         let shard = Shard::new(ShardParts {
             ring,
             clock: planet.clock.clone(),

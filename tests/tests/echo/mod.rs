@@ -4,7 +4,7 @@
 
 use brink_proto::{
     event::Row,
-    ids::{Class, Micros},
+    ids::Class,
     schema::{Field, Kind, Schema},
     text::Text,
     wire::{Writer, bytes_field_bytes},
@@ -12,7 +12,7 @@ use brink_proto::{
 use edge::{
     config::ListenerConfig,
     http::answer::{Answer, Fixed},
-    roles::{Ack, Outcome, Request, Role},
+    roles::{Ack, Moment, Outcome, Request, Role, Supplies},
 };
 
 /// The longest body that is told whole.
@@ -40,10 +40,6 @@ static ECHOES: Schema = Schema {
 
 pub(crate) struct Echo;
 
-/// When answers may leave.
-pub(crate) struct EchoView(Ack);
-
-/// One echoed body.
 pub(crate) struct EchoRow<'a>(Text<'a, BODY_BYTES_MAX>);
 
 impl Row for EchoRow<'_> {
@@ -67,27 +63,31 @@ static NOT_ALLOWED: Fixed = Fixed {
 };
 
 impl Role for Echo {
-    type View = EchoView;
+    type View = Ack;
+    type State = ();
     type Row<'a> = EchoRow<'a>;
 
     const NAME: &'static str = "echo";
     const TOPICS: &'static [&'static Schema] = &[&ECHOES];
     const ROUTES: &'static [&'static str] = &["/echo"];
 
-    fn view(config: &ListenerConfig) -> EchoView {
-        EchoView(config.ack("/echo"))
+    fn view(config: &ListenerConfig, _: Supplies) -> Ack {
+        config.ack("/echo")
     }
+
+    fn state(_: &Ack) {}
 
     fn handle<'a>(
         request: &Request<'a>,
-        view: &'a EchoView,
-        _now: Micros,
+        view: &'a Ack,
+        _state: &'a mut (),
+        _moment: Moment,
         answer: &mut Answer<'_>,
     ) -> Outcome<EchoRow<'a>> {
         match (request.head.path, request.head.method) {
             (b"/echo", "POST") => {
                 answer.with_body(200, b"HTTP/1.1 200 OK\r\n", request.body);
-                Outcome::Event { topic: 0, ack: view.0, row: EchoRow(request.body.into()) }
+                Outcome::event(*view, EchoRow(request.body.into()))
             }
             (b"/echo", _) => {
                 answer.fixed(&NOT_ALLOWED);

@@ -203,6 +203,11 @@ impl Ring for UringRing<'_> {
         !self.completions.is_empty() || self.submissions.taskrun() || self.submissions.cq_overflow()
     }
 
+    #[inline]
+    fn has_more(&self) -> bool {
+        self.submissions.taskrun() || self.submissions.cq_overflow()
+    }
+
     fn next(&mut self) -> Option<Completion> {
         loop {
             let entry = self.completions.next()?;

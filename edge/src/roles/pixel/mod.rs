@@ -13,36 +13,50 @@ mod answers;
 mod row;
 mod view;
 
-pub use view::PixelView;
+pub use view::{PixelView, parameters};
 
-use super::{Outcome, Request, Role};
+use super::{Moment, Outcome, Request, Role, Shown, Supplies, allowed::Allowed};
 use crate::{config::ListenerConfig, http::answer::Answer};
 use brink_proto::{
     ImpressionRow,
-    ids::Micros,
+    event::AddressText,
     schema::{IMPRESSIONS, Schema},
 };
 
 /// The role.
 pub struct Pixel;
 
+/// What a pixel remembers and works in.
+pub struct PixelState {
+    allowed: Allowed,
+    /// The network of the client of this request.
+    network: Option<AddressText>,
+}
+
 impl Role for Pixel {
     type View = PixelView;
+    type State = PixelState;
     type Row<'a> = ImpressionRow<'a>;
 
     const NAME: &'static str = "pixel";
     const TOPICS: &'static [&'static Schema] = &[&IMPRESSIONS];
     const ROUTES: &'static [&'static str] = &["/i.gif"];
+    const OUTCOMES: &'static [&'static str] = &["counted", "denied"];
 
-    fn view(config: &ListenerConfig) -> PixelView {
+    fn view(config: &ListenerConfig, _supplies: Supplies) -> PixelView {
         PixelView::new(config)
+    }
+
+    fn state(view: &PixelView) -> PixelState {
+        PixelState { allowed: Allowed::new(view.policy), network: None }
     }
 
     #[inline]
     fn handle<'a>(
         request: &Request<'a>,
         view: &'a PixelView,
-        _now: Micros,
+        state: &'a mut PixelState,
+        _moment: Moment,
         answer: &mut Answer<'_>,
     ) -> Outcome<ImpressionRow<'a>> {
         let known = match request.head.path {
@@ -59,7 +73,15 @@ impl Role for Pixel {
         if request.head.path != b"/i.gif" {
             return Outcome::Answered;
         }
-        Outcome::Event { topic: 0, ack: view.ack, row: row::impression(request, view) }
+        let values = view.parameters.read(request.head.query.unwrap_or_default());
+        let consent = state.allowed.decide(&values.signals(request.head.fields.gpc));
+        let (outcome, peer, client) = if consent.verdict.permits() {
+            (0, Shown::Whole, request.client)
+        } else {
+            (1, Shown::Network, &*state.network.insert(request.client.network()))
+        };
+        let row = row::impression(request, view, &values, consent, client.as_bytes());
+        Outcome::Event { topic: 0, outcome, ack: view.ack, peer, row }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::{
+    consent::Policy,
     http::{
         date::HeadEnd,
         head::{header_space, parse},
@@ -9,7 +10,10 @@ use crate::{
     ring::{blocks::OutBlocks, output::Output},
     roles::Ack,
 };
-use brink_proto::event::{AddressText, Row};
+use brink_proto::{
+    event::{AddressText, Row},
+    ids::Micros,
+};
 
 /// Status, body and number of the event's bytes, if there is one.
 fn ask(request: &str) -> (u16, Vec<u8>, Option<usize>) {
@@ -23,10 +27,13 @@ fn ask(request: &str) -> (u16, Vec<u8>, Option<usize>) {
     let view = PixelView {
         ack: Ack::Received,
         cookie: b"uid".to_vec(),
-        auction_parameter: b"auction_id".to_vec(),
+        parameters: parameters("auction_id"),
+        policy: Policy::default(),
     };
+    let mut state = Pixel::state(&view);
     let request = Request { head: &head, body: b"", peer: &address, client: &address };
-    let event = match Pixel::handle(&request, &view, Micros(0), &mut answer) {
+    let event = match Pixel::handle(&request, &view, &mut state, Moment::at(Micros(0)), &mut answer)
+    {
         Outcome::NotFound => return (404, Vec::new(), None),
         Outcome::Answered => None,
         Outcome::Event { row, .. } => Some(row.encoded_bytes()),

@@ -1,6 +1,13 @@
 //! What a pixel listener is configured to look for.
 
-use crate::{config::ListenerConfig, roles::Ack};
+use crate::{
+    config::ListenerConfig,
+    consent::Policy,
+    roles::{
+        Ack,
+        parameters::{Meaning, ParameterMap},
+    },
+};
 
 /// What a pixel sees.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -9,8 +16,10 @@ pub struct PixelView {
     pub ack: Ack,
     /// Name of the id cookie.
     pub cookie: Vec<u8>,
-    /// Name of the query parameter that carries the auction id.
-    pub auction_parameter: Vec<u8>,
+    /// Query parameters: the auction id, and what is said of consent.
+    pub parameters: ParameterMap,
+    /// What users have to allow.
+    pub policy: Policy,
 }
 
 impl PixelView {
@@ -18,7 +27,15 @@ impl PixelView {
         PixelView {
             ack: config.ack("/i.gif"),
             cookie: config.cookie.clone().into_bytes(),
-            auction_parameter: config.auction_parameter.clone().into_bytes(),
+            parameters: parameters(&config.auction_parameter),
+            policy: config.consent,
         }
     }
+}
+
+/// What a pixel reads of a query. Consent has the names of the IAB's URL macros, as every exchange
+/// and partner writes them.
+#[must_use]
+pub fn parameters(auction_id: &str) -> ParameterMap {
+    ParameterMap::of_defaults(&Meaning::CONSENT).and(Meaning::AuctionId, auction_id)
 }

@@ -1,0 +1,107 @@
+//! `[listener.provider]`: how an exchange asks, and how it wants to hear.
+
+use super::{
+    ConfigError,
+    error::Checker,
+    file::{DialectWord, FormWord, ListenerSection},
+    resolve::label,
+};
+use crate::roles::{parameters::Meaning, provider::Form};
+use std::time::Duration;
+
+/// What a provider is told.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ProviderConfig {
+    /// The language of the exchange.
+    pub dialect: DialectWord,
+    /// How a segment is written.
+    pub form: Form,
+    /// The exchange's ids in the segment table.
+    pub namespace: String,
+    /// Our ids there.
+    pub external_namespace: String,
+    /// Query parameters by what they mean.
+    pub parameters: Vec<(Meaning, String)>,
+    /// How long a request may have waited to be looked up.
+    pub budget: Duration,
+    /// Requests a second that one shard looks up, if there is a limit.
+    pub rate_per_shard: Option<f64>,
+    /// `/ready` says no while a larger share of the answers is late.
+    pub late_percent_max: u64,
+}
+
+/// Longest name of a parameter.
+const PARAMETER_BYTES_MAX: usize = 64;
+
+/// Resolves what a listener says of it; only providers have it, and they need a path to answer.
+pub(super) fn resolve(
+    check: &Checker<'_>,
+    section: &ListenerSection,
+    shards: usize,
+) -> Result<Option<ProviderConfig>, ConfigError> {
+    let key = |field: &str| format!("listener {:?}: {field}", section.name);
+    let provider = section.provider.clone().unwrap_or_default();
+    if section.role != ROLE {
+        return match section.provider {
+            None => Ok(None),
+            Some(_) => {
+                Err(check.wrong(&key("role"), &section.role, "\"provider\" with this table"))
+            }
+        };
+    }
+    let Some(exchange) = &section.exchange else {
+        return Err(check.wrong(&key("exchange"), "nothing", "a label: it is part of the path"));
+    };
+    let budget = check.within(&key("provider.budget_ms"), provider.budget_ms, 1, 10_000)?;
+    let rate = check.within(&key("provider.rate_limit"), provider.rate_limit, 0, 10_000_000)?;
+    let late =
+        check.within(&key("provider.late_percent_max"), provider.late_percent_max, 0, 100)?;
+    let namespace = provider.namespace.as_ref().unwrap_or(exchange);
+    for (field, name) in
+        [("namespace", namespace), ("external_namespace", &provider.external_namespace)]
+    {
+        label(check, &key(&format!("provider.{field}")), name)?;
+    }
+    Ok(Some(ProviderConfig {
+        dialect: provider.dialect,
+        form: match provider.form {
+            FormWord::Price => Form::Price,
+            FormWord::Code => Form::Code,
+        },
+        namespace: namespace.clone(),
+        external_namespace: provider.external_namespace.clone(),
+        parameters: parameters(check, &key("provider.parameters"), &provider.parameters)?,
+        budget: Duration::from_millis(budget),
+        rate_per_shard: (rate > 0).then(|| rate as f64 / shards.max(1) as f64),
+        late_percent_max: late,
+    }))
+}
+
+/// The role that this is for.
+const ROLE: &str = "provider";
+
+fn parameters(
+    check: &Checker<'_>,
+    key: &str,
+    said: &std::collections::BTreeMap<String, String>,
+) -> Result<Vec<(Meaning, String)>, ConfigError> {
+    let unknown = |name: &&String| !Meaning::ALL.iter().any(|(_, known, _)| known == *name);
+    if let Some(name) = said.keys().find(unknown) {
+        let known: Vec<_> = Meaning::ALL.iter().map(|(_, known, _)| *known).collect();
+        return Err(check.wrong(key, name, &format!("{known:?}")));
+    }
+    let mut names: Vec<(Meaning, String)> = Vec::new();
+    for (meaning, known, default) in Meaning::ALL {
+        let name = said.get(known).map_or(default, String::as_str);
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b"_-.".contains(&b);
+        if name.is_empty() || name.len() > PARAMETER_BYTES_MAX || !name.bytes().all(plain) {
+            let key = format!("{key}.{known}");
+            return Err(check.wrong(&key, name, "1 to 64 of letters, digits, _ - ."));
+        }
+        if names.iter().any(|(_, taken)| taken == name) {
+            return Err(check.wrong(&format!("{key}.{known}"), name, "a name for each meaning"));
+        }
+        names.push((meaning, name.to_owned()));
+    }
+    Ok(names)
+}

@@ -1,0 +1,170 @@
+//! What is answered: the decision itself, which knows no dialect.
+//!
+//! ```text
+//!  late? ─▶ consent ─▶ table? ─▶ room? ─▶ user id, our id, extended ids ─▶ segments
+//! ```
+//!
+//! What ends the way early costs the least: a request whose time is over gets no lookup.
+
+use super::{
+    asked::Asked,
+    limit::{Room, TokenBucket},
+    view::ProviderView,
+};
+use crate::{
+    consent::{Decision, Verdict},
+    roles::{
+        Moment,
+        allowed::Allowed,
+        macros::{decoded, known},
+    },
+    table::handover::{LoadedTable, SegmentTable},
+};
+use brink_proto::table::{Namespace, Record};
+
+/// What became of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Outcome {
+    /// Segments were answered.
+    Segments,
+    /// The user is not in the table, or has no segments there.
+    Unknown,
+    /// The user does not allow it.
+    Denied,
+    /// The budget was used up before it could be looked at.
+    Late,
+    /// There was no room for it.
+    Shed,
+    /// There is no table.
+    NoTable,
+    /// It is no call that we know.
+    BadRequest,
+}
+
+impl Outcome {
+    /// All of them, as metric labels and in rows.
+    pub(super) const LABELS: [&'static str; 7] =
+        ["segments", "unknown", "denied", "late", "shed", "no_table", "bad_request"];
+
+    /// Its label.
+    #[inline]
+    #[must_use]
+    pub(super) fn label(self) -> &'static str {
+        Outcome::LABELS.get(self as usize).copied().unwrap_or_default()
+    }
+}
+
+/// A user in the table.
+#[derive(Clone, Copy)]
+pub(super) struct Found<'a> {
+    /// Under which kind of id.
+    pub(super) namespace: &'a str,
+    /// What the table says.
+    pub(super) record: Record<'a>,
+}
+
+/// BOUND: longest id, or list of ids, that is looked up once decoded.
+pub(super) const IDS_BYTES_MAX: usize = 2048;
+
+/// Memory to decode ids in.
+pub(super) type IdRoom = Box<[u8; IDS_BYTES_MAX]>;
+
+/// BOUND: extended ids of one call that are looked up.
+const EXTENDED_IDS_MAX: usize = 8;
+
+/// What was decided.
+#[derive(Clone, Copy)]
+pub(super) struct Decided<'a> {
+    pub(super) outcome: Outcome,
+    pub(super) consent: Decision,
+    pub(super) found: Option<Found<'a>>,
+    pub(super) table: Option<&'a LoadedTable>,
+}
+
+/// What deciding remembers and works in.
+pub(super) struct Memory<'a> {
+    pub(super) allowed: &'a mut Allowed,
+    pub(super) bucket: Option<&'a mut TokenBucket>,
+    pub(super) room: &'a mut IdRoom,
+}
+
+/// Decides.
+#[inline]
+pub(super) fn decide<'a>(
+    asked: &Asked<'a>,
+    view: &'a ProviderView,
+    memory: Memory<'a>,
+    moment: Moment,
+) -> Decided<'a> {
+    let Memory { allowed, bucket, room } = memory;
+    let consent = allowed.decide(&asked.signals);
+    let mut decided = Decided { outcome: Outcome::Late, consent, found: None, table: None };
+    if moment.waited > view.budget {
+        return decided;
+    }
+    if consent.verdict == Verdict::Denied {
+        return Decided { outcome: Outcome::Denied, ..decided };
+    }
+    let Some(table) = view.table() else {
+        return Decided { outcome: Outcome::NoTable, ..decided };
+    };
+    // Whoever has waited for half of the budget stands in a queue that grows.
+    let strained = moment.waited * 2 > view.budget;
+    let left = bucket.as_ref().map_or(Room::Ample, |bucket| bucket.room());
+    if left == Room::Empty {
+        return Decided { outcome: Outcome::Shed, ..decided };
+    }
+    decided.table = Some(table);
+    let scarce = strained || left == Room::Scarce;
+    decided.found = find(asked, view, &table.table, room, scarce);
+    decided.outcome = match decided.found {
+        Some(_) => Outcome::Segments,
+        None if scarce => return Decided { outcome: Outcome::Shed, ..decided },
+        None => Outcome::Unknown,
+    };
+    if let Some(bucket) = bucket {
+        bucket.take();
+    }
+    decided
+}
+
+/// Looks for the user under the exchange's id, then under ours, then under those of others. Where
+/// there is little room, the first look has to do.
+#[inline]
+fn find<'a>(
+    asked: &Asked<'a>,
+    view: &'a ProviderView,
+    table: &'a SegmentTable,
+    room: &'a mut IdRoom,
+    scarce: bool,
+) -> Option<Found<'a>> {
+    for (id, kind) in [(asked.user_id, &view.user), (asked.external_id, &view.external)] {
+        let Some(id) = id.and_then(|id| decoded(id, &mut **room)) else { continue };
+        if let Some(record) = worth(table.find(kind.namespace.key(id))) {
+            return Some(Found { namespace: &kind.name, record });
+        }
+        if scarce {
+            return None;
+        }
+    }
+    find_extended(decoded(asked.extended_ids?, &mut **room)?, table)
+}
+
+/// A user without segments is worth as much as one that is not there.
+#[inline]
+fn worth(record: Option<Record<'_>>) -> Option<Record<'_>> {
+    record.filter(|record| record.segments().next().is_some())
+}
+
+/// SPEC: Xandr, macros for data providers: `source,id|source,id`.
+fn find_extended<'a>(list: &'a [u8], table: &'a SegmentTable) -> Option<Found<'a>> {
+    list.split(|b| *b == b'|').take(EXTENDED_IDS_MAX).find_map(|pair| {
+        let comma = memchr::memchr(b',', pair)?;
+        let (source, id) = pair.split_at_checked(comma)?;
+        let source = std::str::from_utf8(source).ok()?;
+        let key = Namespace::new(source).key(known(id.get(1..)?)?);
+        let record = worth(table.find(key))?;
+        Some(Found { namespace: source, record })
+    })
+}

@@ -1,0 +1,149 @@
+//! The data provider: an exchange asks what we want to buy of a user's impression, and what we
+//! pay, and has ten milliseconds to hear it.
+//!
+//! ```text
+//!  GET /v1/segments/<exchange>   200, one line for each segment; a `lookups` row
+//!                                nothing to say, no time to say it, no call at all: one line feed
+//!  anything else                 404
+//! ```
+//!
+//! An exchange counts what is late and what is refused, and takes the box out of rotation for it.
+//! So everything is answered, in time, and the cheapest true answer is "nothing".
+//!
+//! In reading order, beside what every role has: `asked` (what a call says), `decide` (what is
+//! answered), `limit` (how many are).
+
+mod answers;
+mod asked;
+mod decide;
+mod limit;
+mod row;
+mod view;
+
+pub use answers::Form;
+pub use view::ProviderView;
+
+use super::{Moment, Request, Role, Shown, Supplies, allowed::Allowed};
+use crate::{config::ListenerConfig, consent::Verdict, http::answer::Answer};
+use answers::Lines;
+use asked::Asked;
+use brink_proto::{
+    LookupRow,
+    event::{AddressText, network},
+    schema::{LOOKUPS, Schema},
+};
+use decide::{Decided, IDS_BYTES_MAX, IdRoom, Memory, Outcome, decide};
+use limit::TokenBucket;
+use row::Told;
+use std::net::IpAddr;
+
+/// The role.
+pub struct Provider;
+
+/// What a provider remembers and works in.
+pub struct ProviderState {
+    allowed: Allowed,
+    bucket: Option<TokenBucket>,
+    room: IdRoom,
+    lines: Lines,
+    client: Option<AddressText>,
+}
+
+impl Role for Provider {
+    type View = ProviderView;
+    type State = ProviderState;
+    type Row<'a> = LookupRow<'a>;
+
+    const NAME: &'static str = "provider";
+    const TOPICS: &'static [&'static Schema] = &[&LOOKUPS];
+    const ROUTES: &'static [&'static str] = &[view::PATH];
+    const OUTCOMES: &'static [&'static str] = &Outcome::LABELS;
+    const LATE: Option<usize> = Some(Outcome::Late as usize);
+
+    fn view(config: &ListenerConfig, supplies: Supplies) -> ProviderView {
+        ProviderView::new(config, supplies)
+    }
+
+    fn state(view: &ProviderView) -> ProviderState {
+        ProviderState {
+            allowed: Allowed::new(view.policy),
+            bucket: view.rate.map(TokenBucket::new),
+            room: IdRoom::new([0; IDS_BYTES_MAX]),
+            lines: Lines::default(),
+            client: None,
+        }
+    }
+
+    fn refresh(view: &mut ProviderView) {
+        view.refresh();
+    }
+
+    #[inline]
+    fn handle<'a>(
+        request: &Request<'a>,
+        view: &'a ProviderView,
+        state: &'a mut ProviderState,
+        moment: Moment,
+        answer: &mut Answer<'_>,
+    ) -> super::Outcome<LookupRow<'a>> {
+        let head = request.head;
+        if head.path != view.path {
+            return super::Outcome::NotFound;
+        }
+        let ProviderState { allowed, bucket, room, lines, client } = state;
+        if let Some(bucket) = bucket {
+            bucket.fill(moment.time);
+        }
+        let asked = Asked::of_query(&view.parameters.read(head.query.unwrap_or_default()));
+        let memory = Memory { allowed, bucket: bucket.as_mut(), room };
+        let mut decided = decide(&asked, view, memory, moment);
+        if !matches!(head.method, "GET" | "HEAD") {
+            decided = Decided { outcome: Outcome::BadRequest, found: None, ..decided };
+        }
+        lines.clear();
+        if let Some(found) = decided.found {
+            lines.write(found.record, view.form);
+        }
+        if lines.count() == 0 {
+            answer.fixed(&answers::NOTHING);
+        } else {
+            answer.with_body(200, answers::SEGMENTS_HEAD, lines.as_bytes());
+        }
+        let denied = decided.consent.verdict == Verdict::Denied;
+        let told = Told {
+            time: moment.time,
+            client: told_client(asked.ip, denied, client),
+            segments: match lines.count() {
+                0 => None,
+                count => Some((lines.in_a_row(), count)),
+            },
+            query: head.query,
+        };
+        super::Outcome::Event {
+            topic: 0,
+            outcome: decided.outcome as usize,
+            ack: view.ack,
+            // The peer is the exchange's machine, not the user's.
+            peer: Shown::Whole,
+            row: row::lookup(&asked, &decided, told),
+        }
+    }
+}
+
+/// The device's address, if it is one; its network alone if the user does not allow more.
+#[inline]
+fn told_client<'a>(
+    ip: Option<&'a [u8]>,
+    denied: bool,
+    room: &'a mut Option<AddressText>,
+) -> Option<&'a [u8]> {
+    let sent = ip?;
+    let address: IpAddr = std::str::from_utf8(sent).ok()?.parse().ok()?;
+    if !denied {
+        return Some(sent);
+    }
+    Some(room.insert(AddressText::new(network(address))).as_bytes())
+}
+
+#[cfg(test)]
+mod tests;

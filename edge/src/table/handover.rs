@@ -1,0 +1,119 @@
+//! How a table gets to the shards, and how the one before it comes back.
+//!
+//! ```text
+//!  TableGiver ──Arc──▶ ring ──▶ TableTaker (one per shard and listener), once a turn
+//!      ▲                              │ the one before
+//!      └────────────── ring ◀─────────┘
+//! ```
+//!
+//! A shard drops nothing: it gives the old table back, and the memory is used again when all have.
+//!
+//! BOUND: two tables exist, so no ring ever holds more.
+
+use super::arena::Arena;
+use brink_proto::{ids::Micros, table::Table};
+use rtrb::{Consumer, Producer, RingBuffer};
+use std::sync::Arc;
+
+/// Tables that exist at once: the one that is looked into, and the one that comes next.
+pub const TABLES_MAX: usize = 2;
+
+/// A segment table in an arena.
+pub type SegmentTable = Table<Arena>;
+
+/// A table in memory, and what was announced of it.
+pub struct LoadedTable {
+    /// The table.
+    pub table: SegmentTable,
+    /// Its version.
+    pub version: u64,
+    /// When it was published.
+    pub published: Micros,
+}
+
+/// The end of a shard's listener: it looks into the table that came last.
+pub struct TableTaker {
+    news: Consumer<Arc<LoadedTable>>,
+    back: Producer<Arc<LoadedTable>>,
+    current: Option<Arc<LoadedTable>>,
+}
+
+impl TableTaker {
+    /// Takes what has come, and gives the one before back.
+    #[inline]
+    pub fn refresh(&mut self) {
+        while let Ok(new) = self.news.pop() {
+            if let Some(old) = self.current.replace(new) {
+                // There is room: no more tables exist than the ring has slots.
+                let _ = self.back.push(old);
+            }
+        }
+    }
+
+    /// The table, if there is one.
+    #[inline]
+    #[must_use]
+    pub fn current(&self) -> Option<&LoadedTable> {
+        self.current.as_deref()
+    }
+}
+
+/// The other end: hands tables to all takers.
+pub struct TableGiver {
+    takers: Vec<(Producer<Arc<LoadedTable>>, Consumer<Arc<LoadedTable>>)>,
+    current: Option<Arc<LoadedTable>>,
+}
+
+impl TableGiver {
+    /// A giver, and as many takers.
+    #[must_use]
+    pub fn new(takers: usize) -> (TableGiver, Vec<TableTaker>) {
+        let pair = |_| {
+            let (news_in, news) = RingBuffer::new(TABLES_MAX);
+            let (back, back_out) = RingBuffer::new(TABLES_MAX);
+            ((news_in, back_out), TableTaker { news, back, current: None })
+        };
+        let (giver, takers) = (0..takers).map(pair).unzip();
+        (TableGiver { takers: giver, current: None }, takers)
+    }
+
+    /// Hands a table to all. The one before comes out of [`TableGiver::take_back`] when all have
+    /// given it back.
+    ///
+    /// # Errors
+    /// The table, if two are out already.
+    pub fn give(&mut self, table: LoadedTable) -> Result<Option<Returning>, LoadedTable> {
+        if self.takers.iter().any(|(news, _)| news.is_full()) {
+            return Err(table);
+        }
+        let table = Arc::new(table);
+        for (news, _) in &mut self.takers {
+            // There is room, as was seen above.
+            let _ = news.push(Arc::clone(&table));
+        }
+        Ok(self.current.replace(table).map(Returning))
+    }
+
+    /// The memory of a table that was replaced, once nobody looks into it any more.
+    ///
+    /// # Errors
+    /// The table, while somebody does.
+    pub fn take_back(&mut self, old: Returning) -> Result<Arena, Returning> {
+        for (_, back) in &mut self.takers {
+            while back.pop().is_ok() {}
+        }
+        match Arc::try_unwrap(old.0) {
+            Ok(loaded) => Ok(loaded.table.into_inner()),
+            Err(still) => Err(Returning(still)),
+        }
+    }
+
+    /// The table that was handed out last.
+    #[must_use]
+    pub fn current(&self) -> Option<&LoadedTable> {
+        self.current.as_deref()
+    }
+}
+
+/// A table that was replaced, on its way back.
+pub struct Returning(Arc<LoadedTable>);
