@@ -9,6 +9,7 @@
 //! - [`tap`]: events into batches.
 //! - [`shard`]: the loop that ties these together, one per core.
 //! - [`config`], [`appliance`], [`admin`]: what is to be, what runs, what can be seen.
+//! - [`table`]: what the cluster has learnt about users: built and looked at.
 //! - [`doctor`], [`exit`], [`logging`], `demo`: what a person meets.
 //!
 //! Invariants: a shard shares nothing, allocates nothing and waits for nobody. A request is
@@ -34,6 +35,8 @@ pub mod config;
 pub mod appliance;
 
 pub mod admin;
+
+pub mod table;
 
 pub mod doctor;
 pub mod exit;

@@ -10,6 +10,7 @@ use edge::{
     exit::{self, Exit, Exits},
     logging,
     roles::Roles,
+    table::verb::{self, TableVerb},
 };
 use std::{path::PathBuf, process::ExitCode};
 
@@ -27,6 +28,7 @@ const AFTER_HELP: &str = "Examples:
   edge serve --config /etc/brink/edge.toml
   edge doctor --config /etc/brink/edge.toml
   edge identity show --config /etc/brink/edge.toml
+  edge table build --input users.ndjson --output users.table
 
 Exit codes are listed in docs/operating.md.";
 
@@ -52,6 +54,11 @@ enum Verb {
     Identity {
         #[command(subcommand)]
         verb: IdentityVerb,
+    },
+    /// Builds segment tables, and looks at them.
+    Table {
+        #[command(subcommand)]
+        verb: TableVerb,
     },
 }
 
@@ -80,6 +87,7 @@ fn main() -> ExitCode {
         Verb::Check(file) => check(&file),
         Verb::Doctor { config, json } => run_doctor(config, json),
         Verb::Identity { verb } => run_identity(verb),
+        Verb::Table { verb } => verb::run(verb),
     };
     exit.into()
 }
