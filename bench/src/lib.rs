@@ -25,8 +25,8 @@
 //! - [`report`]: what is saved and shown. [`environment`]: where it was measured.
 //! - [`responder`]: servers of known conduct. [`server`]: what a server's threads spend.
 //!   [`process`]: servers that are started and ended. [`load`]: the same load for several of them.
-//! - A module for each verb: [`run`], [`compare`], [`peers`], [`selftest`], [`capacity`]; [`verb`]
-//!   is what they do alike.
+//! - A module for each verb: [`run`], [`compare`], [`peers`], [`selftest`], [`capacity`],
+//!   [`gen_table`]; [`verb`] is what they do alike.
 #![forbid(unsafe_code)]
 
 pub mod cores;
@@ -59,6 +59,8 @@ pub mod peers;
 pub mod selftest;
 
 pub mod capacity;
+
+pub mod gen_table;
 
 #[cfg(test)]
 mod synthetic;

@@ -3,6 +3,7 @@
 use brink_bench::{
     capacity::{self, CapacityOptions},
     compare::{self, CompareOptions},
+    gen_table::{self, GenTableOptions},
     peers::{self, PeersOptions},
     report::remake::{self, RemakeOptions},
     run::{self, RunOptions},
@@ -36,6 +37,8 @@ enum Verb {
     Peers(Box<PeersOptions>),
     /// Plans machines, bytes and dollars a month from a saved report.
     Capacity(CapacityOptions),
+    /// Makes what a segment table is built from.
+    GenTable(GenTableOptions),
     /// Tests whether this program measures rightly on this machine.
     Selftest(SelftestOptions),
 }
@@ -47,6 +50,7 @@ fn main() -> ExitCode {
         Verb::Report(options) => remake::run(&options),
         Verb::Peers(options) => peers::run(&options),
         Verb::Capacity(options) => capacity::run(&options),
+        Verb::GenTable(options) => gen_table::run(&options),
         Verb::Selftest(options) => selftest::run(&options),
     }
 }

@@ -42,13 +42,28 @@ pub const SYSTEM: Exit = Exit {
     code: 9,
     meaning: "the system refuses a thread, a descriptor or the object store's folder",
 };
+/// A table cannot be built or read.
+pub const TABLE: Exit =
+    Exit { code: 10, meaning: "a segment table, or what it is built from, cannot be used" };
 /// A part of the appliance ended by itself.
 pub const LOST_THREAD: Exit =
     Exit { code: 70, meaning: "a thread ended by itself; what was accepted was kept" };
 
 /// All of them.
-pub const ALL: [Exit; 11] =
-    [OK, FAILED, USAGE, CONFIG, NO_RING, ADDRESS, LOCKED, IDENTITY, SPOOL, SYSTEM, LOST_THREAD];
+pub const ALL: [Exit; 12] = [
+    OK,
+    FAILED,
+    USAGE,
+    CONFIG,
+    NO_RING,
+    ADDRESS,
+    LOCKED,
+    IDENTITY,
+    SPOOL,
+    SYSTEM,
+    TABLE,
+    LOST_THREAD,
+];
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> ExitCode {

@@ -5,7 +5,8 @@
 //! - [`clock`]: one clock, and the time of day that events carry.
 //! - [`ring`]: how a shard talks to the kernel; the one place with unsafe code.
 //! - [`http`], [`conn`]: bytes into requests, answers into bytes. Pure.
-//! - [`consent`]: what a user allows. Pure. [`table`]: what the cluster knows of users.
+//! - [`consent`]: what a user allows. Pure. [`table`]: what the cluster knows of users:
+//!   built, published, and looked into.
 //! - [`roles`]: what a listener answers. Pure.
 //! - [`tap`]: events into batches.
 //! - [`shard`]: the loop that ties these together, one per core.

@@ -11,6 +11,7 @@ use edge::{
     exit::{self, Exit, fail},
     logging,
     roles::Roles,
+    table::verb::{self as table, TableVerb},
 };
 use std::{path::PathBuf, process::ExitCode};
 
@@ -29,6 +30,7 @@ const AFTER_HELP: &str = "Examples:
   edge doctor --config /etc/brink/edge.toml
   edge consent explain 1YNN
   edge identity show --config /etc/brink/edge.toml
+  edge table build --input users.ndjson --output users.table
 
 Exit codes are listed in docs/operating.md.";
 
@@ -60,6 +62,11 @@ enum Verb {
         #[command(subcommand)]
         verb: IdentityVerb,
     },
+    /// Builds segment tables, and looks at them.
+    Table {
+        #[command(subcommand)]
+        verb: TableVerb,
+    },
 }
 
 #[derive(clap::Args)]
@@ -88,6 +95,7 @@ fn main() -> ExitCode {
         Verb::Doctor { config, json } => run_doctor(config, json),
         Verb::Consent { verb } => consent::run(&verb),
         Verb::Identity { verb } => run_identity(verb),
+        Verb::Table { verb } => table::run(verb),
     };
     exit.into()
 }

@@ -363,8 +363,13 @@ fn the_metrics_page_lists_every_family_and_no_page_names_another_one() {
 }
 
 /// The pages that an operator reads.
-const PAGES: [&str; 4] =
-    ["docs/operating.md", "docs/configuration.md", "docs/metrics.md", "docs/tuning.md"];
+const PAGES: [&str; 5] = [
+    "docs/operating.md",
+    "docs/configuration.md",
+    "docs/metrics.md",
+    "docs/tables.md",
+    "docs/tuning.md",
+];
 
 #[test]
 fn no_page_names_a_key_that_there_is_not() {
@@ -464,13 +469,15 @@ fn the_tuning_page_shows_profiles_and_rungs_as_they_are() {
     );
 }
 
+/// A picture of a file's header, the how many-th.
+fn picture(name: &str, path: &'static str, at: usize) -> Block {
+    let picture = pictures(path).into_iter().nth(at);
+    let picture = picture.unwrap_or_else(|| panic!("{path} has no picture {at}"));
+    Block { name: name.to_owned(), from: path, content: Content::Picture(picture) }
+}
+
 #[test]
 fn the_formats_page_shows_the_pictures_of_the_code() {
-    let picture = |name: &str, path: &'static str, at: usize| {
-        let picture = pictures(path).into_iter().nth(at);
-        let picture = picture.unwrap_or_else(|| panic!("{path} has no picture {at}"));
-        Block { name: name.to_owned(), from: path, content: Content::Picture(picture) }
-    };
     let classes = Class::ALL.map(|class| {
         let number = (class as u8).to_string();
         vec![number, code(class.label()), format!("{} %", class.share_percent())]
@@ -491,6 +498,20 @@ fn the_formats_page_shows_the_pictures_of_the_code() {
             picture("record", "proto/src/kafka/record.rs", 0),
             picture("cursors", "shipper/src/spool/cursors.rs", 0),
             picture("key", "shipper/src/objects/key.rs", 0),
+        ],
+    );
+}
+
+#[test]
+fn the_page_about_tables_shows_what_the_code_pictures() {
+    hold(
+        "docs/tables.md",
+        &[
+            picture("table", "proto/src/table/mod.rs", 0),
+            picture("header", "proto/src/table/layout.rs", 0),
+            picture("key", "proto/src/table/key.rs", 0),
+            picture("bucket", "proto/src/table/bucket.rs", 0),
+            picture("record", "proto/src/table/record.rs", 0),
         ],
     );
 }

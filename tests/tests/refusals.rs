@@ -288,7 +288,7 @@ fn help_has_examples_that_parse_and_names_what_is_there() {
     let help = process::edge(&["--help"], dir.path());
     check(&help, 0, &["Examples:", "docs/operating.md"]);
     let text = said(&help);
-    assert_eq!(verbs(&text), ["serve", "demo", "check", "doctor", "identity"]);
+    assert_eq!(verbs(&text), ["serve", "demo", "check", "doctor", "identity", "table"]);
     for verb in verbs(&text) {
         check(&process::edge(&[verb, "--help"], dir.path()), 0, &["Usage: edge"]);
         let example = text.lines().find(|l| l.trim().starts_with(&format!("edge {verb}")));

@@ -19,7 +19,10 @@ use crate::{
 };
 use brink_proto::{event::LABEL_BYTES_MAX, ids::Name};
 use brink_shipper::{
-    objects::{plan::RollPolicy, store::StoreConfig},
+    objects::{
+        plan::RollPolicy,
+        store::{STORE_URLS, StoreConfig, StorePlace},
+    },
     spool::segment::SEGMENT_BYTES_MIN,
 };
 use brink_tuning::{
@@ -293,38 +296,12 @@ fn spool(
     })
 }
 
-/// Where a store is, as a person wrote it.
-pub(super) struct StorePlace<'a> {
-    pub(super) url: &'a str,
-    pub(super) endpoint: Option<&'a str>,
-    pub(super) region: &'a str,
-}
-
 pub(super) fn store(
     check: &Checker<'_>,
     key: &str,
     place: StorePlace<'_>,
 ) -> Result<StoreConfig, ConfigError> {
-    let url = place.url;
-    if let Some(path) = url.strip_prefix("file:") {
-        // "file:folder" is relative, "file:/folder" and "file:///folder" are not.
-        let path = path.strip_prefix("//").unwrap_or(path);
-        if !path.is_empty() {
-            return Ok(StoreConfig::Folder(path.into()));
-        }
-    }
-    if let Some(rest) = url.strip_prefix("s3://") {
-        let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
-        if !bucket.is_empty() {
-            return Ok(StoreConfig::S3 {
-                bucket: bucket.to_owned(),
-                prefix: prefix.trim_end_matches('/').to_owned(),
-                endpoint: place.endpoint.map(str::to_owned),
-                region: place.region.to_owned(),
-            });
-        }
-    }
-    Err(check.wrong(key, url, "\"file:FOLDER\" or \"s3://BUCKET/PREFIX\""))
+    StoreConfig::read(place).ok_or_else(|| check.wrong(key, place.url, STORE_URLS))
 }
 
 fn roll(

@@ -1,12 +1,7 @@
 //! `[tables]`: where segment tables come from.
 
-use super::{
-    ConfigError,
-    error::Checker,
-    file::TablesSection,
-    resolve::{StorePlace, store},
-};
-use brink_shipper::objects::store::StoreConfig;
+use super::{ConfigError, error::Checker, file::TablesSection, resolve::store};
+use brink_shipper::objects::store::{StoreConfig, StorePlace};
 use std::{path::PathBuf, time::Duration};
 
 /// Where segment tables come from.

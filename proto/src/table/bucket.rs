@@ -35,7 +35,7 @@ const _: () = assert!(USED_AT == 60 && OVERFLOWED_AT < BUCKET_BYTES, "the byte p
 #[inline]
 #[must_use]
 pub fn group_of(hi: u64, groups: u32) -> u32 {
-    (u128::from(hi) * u128::from(groups) >> 64) as u32
+    ((u128::from(hi) * u128::from(groups)) >> 64) as u32
 }
 
 /// The bucket in its group where a key belongs.

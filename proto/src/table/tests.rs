@@ -1,3 +1,5 @@
+//! Whole tables, written and read; and what is none.
+
 use super::{
     write::{Entry, Group, Ranked, WriteError, assemble, groups_for, record},
     *,
@@ -149,8 +151,7 @@ fn what_is_no_whole_table_is_refused_and_says_why() {
     check(&newer, TableError::Version { found: 2, known: 1 });
 
     for (index, section) in Section::ALL.into_iter().enumerate() {
-        for (offset, bytes) in [(0, 4096), (4097, 4096), (u64::MAX & !4095, 4096), (4096, 1 << 60)]
-        {
+        for (offset, bytes) in [(0, 4096), (4097, 4096), (!4095, 4096), (4096, 1 << 60)] {
             let mut moved = header;
             moved.sections[index] = Extent { offset, bytes, crc: 0 };
             let mut bytes = whole.clone();

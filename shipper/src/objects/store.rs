@@ -39,7 +39,39 @@ pub enum StoreConfig {
     },
 }
 
+/// Where a store is, as a person writes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StorePlace<'a> {
+    /// `file:FOLDER` or `s3://BUCKET/PREFIX`.
+    pub url: &'a str,
+    /// For s3: the store's address.
+    pub endpoint: Option<&'a str>,
+    /// For s3: the region to sign for.
+    pub region: &'a str,
+}
+
+/// The urls that [`StoreConfig::read`] takes.
+pub const STORE_URLS: &str = "\"file:FOLDER\" or \"s3://BUCKET/PREFIX\"";
+
 impl StoreConfig {
+    /// Reads a place; nothing, if the url is none of [`STORE_URLS`].
+    #[must_use]
+    pub fn read(place: StorePlace<'_>) -> Option<StoreConfig> {
+        if let Some(path) = place.url.strip_prefix("file:") {
+            // "file:folder" is relative, "file:/folder" and "file:///folder" are not.
+            let path = path.strip_prefix("//").unwrap_or(path);
+            return (!path.is_empty()).then(|| StoreConfig::Folder(path.into()));
+        }
+        let rest = place.url.strip_prefix("s3://")?;
+        let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+        (!bucket.is_empty()).then(|| StoreConfig::S3 {
+            bucket: bucket.to_owned(),
+            prefix: prefix.trim_end_matches('/').to_owned(),
+            endpoint: place.endpoint.map(str::to_owned),
+            region: place.region.to_owned(),
+        })
+    }
+
     /// A client of the store. Nothing is sent yet.
     ///
     /// # Errors
