@@ -6,7 +6,7 @@
 //!   [`status`]: what it says of itself.
 //! - [`appliance`]: a real appliance in this process.
 //! - [`site`]: a folder with everything of one appliance. [`audit`]: what was delivered, read back.
-//! - [`volume`]: a small disk that can be filled.
+//! - [`tables`]: segment tables, made and published. [`volume`]: a small disk that can be filled.
 //! - [`http`]: a plain client that sends bytes as it is told to.
 //! - [`fuzz`]: parsers against any bytes.
 //! - [`tidy`]: the rules of the house, held over the repository.
@@ -20,5 +20,6 @@ pub mod process;
 pub mod sim;
 pub mod site;
 pub mod status;
+pub mod tables;
 pub mod tidy;
 pub mod volume;

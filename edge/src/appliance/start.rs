@@ -7,6 +7,7 @@ use super::{
     delivery::{self, Delivery, DeliveryPlan},
     events::Events,
     listen::{self, Bound},
+    readiness::Readiness,
     shards::{self, ShardPlan},
     tables::{TableCounters, TableSupply},
 };
@@ -103,6 +104,8 @@ pub(super) fn start(
         let _ = this.stop();
         return Err(error);
     }
+    // Looked at once before anybody can ask; from here on delivery does it.
+    Readiness::new(this.board.config.listeners.len()).look(&this.board);
     this.board.control.set_ready(true);
     Ok(this)
 }

@@ -1,0 +1,254 @@
+//! What an exchange is answered, also while the box is stalled, full or without a table.
+
+use brink_proto::{
+    frame::{FrameHeader, HEADER_BYTES},
+    schema::{Kind, LOOKUPS},
+};
+use brink_shipper::objects::readback;
+use brink_tests::{
+    appliance::{eventually, rows, start},
+    http::Client,
+    process::Serving,
+    site::Site,
+    tables::{LISTENER, provider, publish, sections, table},
+};
+use std::{
+    fs,
+    net::SocketAddr,
+    path::Path,
+    thread,
+    time::{Duration, Instant},
+};
+
+/// A site that provides, with version 1 of a table in which user 7 is.
+fn site(listener: &str) -> Site {
+    let site = Site::new(&provider(listener, "[tables]\nurl = \"file:a\"\npath = \"b\""));
+    let wanted = sections(site.path(), "");
+    let site = site.with("[tables]\nurl = \"file:a\"\npath = \"b\"", &wanted);
+    publish(site.path(), 1, &table(&["7"], "sports"));
+    site
+}
+
+fn await_ready(address: SocketAddr) {
+    eventually("a table is served", || Client::connect(address).get("/ready").body == b"1\n");
+}
+
+fn body(client: &mut Client, query: &str) -> String {
+    let answer = client.get(&format!("/v1/segments/xandr?{query}"));
+    assert_eq!(answer.status, 200, "{query}");
+    assert_eq!(answer.header("connection"), Some("keep-alive"));
+    assert_eq!(answer.header("content-type"), Some("text/plain"));
+    String::from_utf8(answer.body).unwrap()
+}
+
+#[test]
+fn ready_says_no_without_a_one_until_a_table_is_served() {
+    let dir = tempfile::tempdir().unwrap();
+    let sections = sections(dir.path(), "");
+    let running = start(&provider(LISTENER, &sections));
+    let mut client = running.connect();
+    eventually("why is said", || running.board().unready(0).len() == 1);
+    let ready = client.get("/ready");
+    assert_eq!((ready.status, ready.body), (503, b"0\n".to_vec()));
+    assert!(!ready.head.split("\r\n\r\n").nth(1).unwrap_or_default().contains('1'));
+    assert_eq!(body(&mut client, "uid=7"), "\n", "and everybody is answered");
+    assert_eq!(client.get("/health").status, 200);
+
+    publish(dir.path(), 1, &table(&["7"], "sports"));
+    await_ready(running.address());
+    assert_eq!(body(&mut client, "uid=7"), "sports:750\n");
+    assert_eq!(body(&mut client, "uid=8"), "\n");
+    drop(client);
+
+    let (_, folder) = running.stop();
+    let outcomes = rows(folder.path(), "outcome");
+    let outcomes: Vec<_> = outcomes.iter().filter_map(|row| row.text.as_deref()).collect();
+    assert_eq!(outcomes, ["no_table", "segments", "unknown"]);
+}
+
+#[test]
+fn a_table_that_is_too_old_makes_the_box_unready() {
+    let dir = tempfile::tempdir().unwrap();
+    publish(dir.path(), 1, &table(&["7"], "sports"));
+    let sections = sections(dir.path(), "age_max_ms = 1000");
+    let running = start(&provider(LISTENER, &sections));
+    eventually("the table is old", || {
+        running.board().tables.version.read() == 1
+            && running.board().unready(0).iter().any(|reason| reason.label() == "old_table")
+    });
+    assert_eq!(running.connect().get("/ready").status, 503);
+    assert_eq!(body(&mut running.connect(), "uid=7"), "sports:750\n", "it is served all the same");
+    let _ = running.stop();
+}
+
+/// Requests that are sent one a millisecond over some connections, and what became of them.
+struct Stream {
+    clients: Vec<Client>,
+    sent: Vec<Instant>,
+}
+
+impl Stream {
+    fn new(serving: &Serving, connections: usize) -> Stream {
+        let clients = (0..connections).map(|_| serving.connect()).collect();
+        Stream { clients, sent: Vec::new() }
+    }
+
+    fn send_for(&mut self, time: Duration) {
+        let from = Instant::now();
+        let mut due = from;
+        while from.elapsed() < time {
+            let at = self.sent.len() % self.clients.len();
+            self.sent.push(Instant::now());
+            self.clients[at].send("GET /v1/segments/xandr?uid=7 HTTP/1.1\r\nHost: a\r\n\r\n");
+            due += Duration::from_millis(1);
+            thread::sleep(due.saturating_duration_since(Instant::now()));
+        }
+    }
+
+    /// Whether each was answered with segments, in the order that they were sent.
+    fn answers(mut self) -> Vec<(Instant, bool)> {
+        let count = self.clients.len();
+        let mut answers = Vec::new();
+        for (at, sent) in self.sent.iter().enumerate() {
+            let answer = self.clients[at % count].response();
+            assert_eq!(answer.status, 200);
+            let known = [&b"\n"[..], b"sports:750\n"].iter().position(|body| answer.body == *body);
+            answers.push((*sent, known.expect("one of two answers") == 1));
+        }
+        answers
+    }
+}
+
+#[test]
+fn a_stalled_box_answers_what_is_late_with_nothing() {
+    let site = site("exchange = \"xandr\"\n[listener.provider]\nlate_percent_max = 100");
+    let serving = site.serve();
+    await_ready(serving.listeners[0]);
+    let mut stream = Stream::new(&serving, 64);
+    stream.send_for(Duration::from_millis(300));
+    serving.signal("STOP");
+    // The signal takes effect within this; the requests in it may be answered either way.
+    stream.send_for(Duration::from_millis(5));
+    let stopped = Instant::now();
+    stream.send_for(Duration::from_millis(50));
+    let continued = Instant::now();
+    serving.signal("CONT");
+    stream.send_for(Duration::from_millis(300));
+
+    let late_by = continued - Duration::from_millis(7);
+    let mut answers = stream.answers();
+    let all = answers.len();
+    let empty = answers.iter().filter(|(_, segments)| !segments).count();
+    answers.retain(|(sent, _)| *sent > stopped && *sent < late_by);
+    assert!(answers.len() >= 20, "{} requests in the stall", answers.len());
+    assert!(answers.iter().all(|(_, segments)| !segments), "no codes for what is late");
+    assert!(empty < all / 2, "{empty} of {all} were empty");
+    let late = serving.status()["listeners"][0]["outcomes"]["late"].as_u64();
+    assert_eq!(late, Some(empty as u64), "every empty answer is counted");
+    assert!(serving.stop().success());
+}
+
+#[test]
+fn beyond_the_limit_everybody_is_answered_and_nobody_is_turned_away() {
+    let dir = tempfile::tempdir().unwrap();
+    publish(dir.path(), 1, &table(&["7"], "sports"));
+    let sections = sections(dir.path(), "");
+    let listener = "exchange = \"xandr\"\n[listener.provider]\nrate_limit = 100\nbudget_ms = 10000";
+    let running = start(&provider(listener, &sections));
+    await_ready(running.address());
+    let mut client = running.connect();
+    let one = "GET /v1/segments/xandr?uid=7 HTTP/1.1\r\nHost: a\r\n\r\n";
+    client.send(one.repeat(500));
+    let answers: Vec<_> = (0..500).map(|_| client.response()).collect();
+    assert!(answers.iter().all(|answer| answer.status == 200));
+    let empty = answers.iter().filter(|answer| answer.body == b"\n").count();
+    assert!((1..500).contains(&empty), "{empty} were shed");
+    let shed = running.board().outcomes[0].iter().position(|o| *o == "shed").unwrap();
+    assert_eq!(running.board().shards[0].listeners[0].outcomes[shed].read(), empty as u64);
+    drop(client);
+    let _ = running.stop();
+}
+
+/// What an exchange sends of a user who did not consent; each value is looked for afterwards.
+const NONCES: [&str; 8] = [
+    "nonce-user-5e0f",
+    "nonce-external-5e0f",
+    "nonce-extended-5e0f",
+    "nonce-agent-5e0f",
+    "nonce-referer-5e0f",
+    "203.0.113.77",
+    "nonce-cookie-5e0f",
+    "nonce-other-5e0f",
+];
+
+/// What lies in the spool, decompressed.
+fn spooled(folder: &Path) -> Vec<u8> {
+    let mut all = Vec::new();
+    for entry in fs::read_dir(folder).unwrap().flatten() {
+        let Ok(bytes) = fs::read(entry.path()) else { continue };
+        all.extend_from_slice(&bytes);
+        for at in (0..bytes.len()).step_by(4096) {
+            let Ok(header) = FrameHeader::decode(&bytes[at..]) else { continue };
+            let payload =
+                at + HEADER_BYTES..at + HEADER_BYTES + header.batch.payload_bytes as usize;
+            let Some(payload) = bytes.get(payload) else { continue };
+            let raw = zstd::bulk::decompress(payload, header.batch.raw_bytes as usize);
+            all.extend_from_slice(&raw.expect("a sound frame"));
+        }
+    }
+    all
+}
+
+#[test]
+fn who_did_not_consent_is_named_nowhere() {
+    let site = site("exchange = \"xandr\"\nack = { \"/v1/segments/\" = \"durable\" }");
+    let serving = site.serve();
+    await_ready(serving.listeners[0]);
+    let [user, external, extended, agent, referer, ip, cookie, other] = NONCES;
+    let query = format!(
+        "uid={user}&ext_uid={external}&extended_ids=a,{extended}&ua={agent}&ref={referer}&ip={ip}\
+         &other={other}&auction_id=seen-5e0f"
+    );
+    for consent in ["gdpr=1", "us_privacy=1YYN", "gpp=DBAA&gpp_sid=7", "coppa=1"] {
+        let mut client = serving.connect();
+        client.send(format!(
+            "GET /v1/segments/xandr?{query}&{consent} HTTP/1.1\r\nHost: a\r\nCookie: uid={cookie}\r\n\
+             Referer: {referer}\r\nUser-Agent: {agent}\r\n\r\n"
+        ));
+        assert_eq!(client.response().body, b"\n", "{consent}");
+    }
+    // Wrong in HTTP itself: what is refused is not logged either.
+    serving.connect().try_send(format!("GET /v1/segments/xandr?{query} HTTP/1.1\r\n\r\n"));
+    let pages = ["/status", "/metrics"].map(|page| Client::connect(serving.admin).get(page).body);
+    serving.kill();
+
+    let spool = spooled(&site.path().join("spool/segments"));
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert!(text(&spool).contains("seen-5e0f"), "the rows are in the spool");
+    // The next start delivers what the spool has, and logs.
+    let again = site.serve();
+    again.signal("TERM");
+    let (status, lines) = again.wait_with_log();
+    assert!(status.success());
+    let logs = lines.concat();
+    let mut columns = String::new();
+    for path in readback::objects_below(&site.path().join("objects")).unwrap() {
+        for field in LOOKUPS.fields().filter(|f| f.kind == Kind::Text) {
+            let rows = readback::rows(&path, field.name).unwrap();
+            rows.iter().filter_map(|r| r.text.as_deref()).for_each(|t| columns.push_str(t));
+        }
+        columns.push_str(&text(&fs::read(&path).unwrap()));
+    }
+    assert!(columns.contains("seen-5e0f") && columns.contains("203.0.113.0"));
+    for nonce in NONCES {
+        for (place, found) in [
+            ("the spool", &text(&spool)),
+            ("the objects", &columns),
+            ("the log", &logs),
+            ("/status", &text(&pages[0])),
+            ("/metrics", &text(&pages[1])),
+        ] {
+            assert!(!found.contains(nonce), "{nonce} stands in {place}");
+        }
+    }
+}
