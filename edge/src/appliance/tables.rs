@@ -218,9 +218,10 @@ impl TableSupply {
         } else {
             (Alarm::TablesUnreachable, &self.counters().unreachable)
         };
-        counter.add(1);
         if self.board.alarms.raise(alarm) {
-            tracing::error!(%error, alarm = alarm.label(), "no new table; the last good one is served");
+            let alarm = alarm.label();
+            tracing::error!(%error, alarm, "no new table; the last good one is served");
         }
+        counter.add(1);
     }
 }

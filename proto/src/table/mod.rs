@@ -163,7 +163,7 @@ pub enum TableError {
 impl std::fmt::Display for TableError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            TableError::NotATable => f.write_str("this is no segment table"),
+            TableError::NotATable => f.write_str("this is no segment table: it has another magic"),
             TableError::HeaderCrc => f.write_str("table header checksum mismatch"),
             TableError::Version { found, known } => {
                 write!(f, "table version {found} is unknown, this build reads {known}")
