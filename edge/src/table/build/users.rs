@@ -19,6 +19,7 @@ use brink_proto::{
     wire::take_varint,
 };
 use std::{
+    cmp::Reverse,
     fs::File,
     io::{BufWriter, Write},
     sync::{
@@ -230,10 +231,13 @@ fn read_body(mut body: &[u8], ranks: &[u32], given: &mut Vec<Ranked>) -> Option<
 /// Sorts segments by rank and keeps of each the higher price, then the higher score; returns how
 /// many went.
 fn settle(given: &mut Vec<Ranked>) -> usize {
+    given.sort_unstable_by_key(|segment| segment.rank);
+    if given.is_sorted_by(|one, other| one.rank < other.rank) {
+        return 0;
+    }
     let count = given.len();
-    given.sort_unstable_by(|one, other| {
-        let by_rank = one.rank.cmp(&other.rank);
-        by_rank.then((other.price, other.score).cmp(&(one.price, one.score)))
+    given.sort_unstable_by_key(|segment| {
+        (segment.rank, Reverse(segment.price), Reverse(segment.score))
     });
     given.dedup_by_key(|segment| segment.rank);
     count - given.len()

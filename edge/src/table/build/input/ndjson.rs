@@ -8,8 +8,8 @@
 //! not quite that (an escape, a `null`, a number with an exponent, a mistake) is read once more by
 //! serde_json, which alone decides what is right and says what is wrong.
 
-use super::row::{BadRow, Given, Row, price, score, score_of};
-use brink_proto::ids::PriceMicros;
+use super::row::{BadRow, Given, Row, score_of};
+use brink_proto::ids::{PriceMicros, ScoreMillionths};
 use serde::Deserialize;
 use std::borrow::Cow;
 
@@ -76,12 +76,11 @@ fn by_hand<'l>(line: &'l [u8], segments: &mut Vec<Given<'l>>) -> Option<Row<'l>>
     let (mut namespace, mut id, mut base_price, mut listed) = (None, None, None, None);
     rest.token(b'{')?;
     loop {
-        match rest.name()? {
-            b"ns" => once(&mut namespace, rest.string()?)?,
-            b"id" => once(&mut id, rest.string()?)?,
-            b"base_price" => once(&mut base_price, price(rest.number()?)?)?,
-            b"segments" => once(&mut listed, list(&mut rest, segments)?)?,
-            _ => return None,
+        match rest.name(&OF_USER)? {
+            Field::Namespace => once(&mut namespace, rest.string()?)?,
+            Field::Id => once(&mut id, rest.string()?)?,
+            Field::BasePrice => once(&mut base_price, rest.price()?)?,
+            Field::Segments => once(&mut listed, list(&mut rest, segments)?)?,
         }
         if rest.ends(b'}')? {
             break;
@@ -95,27 +94,55 @@ fn by_hand<'l>(line: &'l [u8], segments: &mut Vec<Given<'l>>) -> Option<Row<'l>>
 fn list<'l>(rest: &mut Cursor<'l>, segments: &mut Vec<Given<'l>>) -> Option<()> {
     rest.token(b'[')?;
     loop {
-        let (mut code, mut own_price, mut own_score) = (None, None, None);
+        let (mut code, mut price, mut score) = (None, None, None);
         rest.token(b'{')?;
         loop {
-            match rest.name()? {
-                b"code" => once(&mut code, rest.string()?)?,
-                b"price" => once(&mut own_price, price(rest.number()?)?)?,
-                b"score" => once(&mut own_score, score(rest.number()?)?)?,
-                _ => return None,
+            match rest.name(&OF_SEGMENT)? {
+                SegmentField::Code => once(&mut code, rest.string()?)?,
+                SegmentField::Price => once(&mut price, rest.price()?)?,
+                SegmentField::Score => once(&mut score, rest.score()?)?,
             }
             if rest.ends(b'}')? {
                 break;
             }
         }
-        segments.push(Given { code: code?.into(), price: own_price, score: own_score });
+        segments.push(Given { code: code?.into(), price, score });
         if rest.ends(b']')? {
             return Some(());
         }
     }
 }
 
+#[derive(Clone, Copy)]
+enum Field {
+    Namespace,
+    Id,
+    BasePrice,
+    Segments,
+}
+
+const OF_USER: [(&[u8], Field); 4] = [
+    (b"\"ns\":", Field::Namespace),
+    (b"\"id\":", Field::Id),
+    (b"\"segments\":", Field::Segments),
+    (b"\"base_price\":", Field::BasePrice),
+];
+
+#[derive(Clone, Copy)]
+enum SegmentField {
+    Code,
+    Price,
+    Score,
+}
+
+const OF_SEGMENT: [(&[u8], SegmentField); 3] = [
+    (b"\"code\":", SegmentField::Code),
+    (b"\"price\":", SegmentField::Price),
+    (b"\"score\":", SegmentField::Score),
+];
+
 /// A field comes once.
+#[inline]
 fn once<T>(place: &mut Option<T>, value: T) -> Option<()> {
     place.replace(value).is_none().then_some(())
 }
@@ -151,46 +178,98 @@ impl<'l> Cursor<'l> {
         if *first == b',' { Some(false) } else { (*first == end).then_some(true) }
     }
 
-    /// A field's name and its colon.
-    #[inline]
-    fn name(&mut self) -> Option<&'l [u8]> {
+    /// One of these names, with its colon. Most producers put no blanks there.
+    #[inline(always)]
+    fn name<F: Copy>(&mut self, known: &[(&[u8], F)]) -> Option<F> {
+        for (quoted, field) in known {
+            if let Some(rest) = self.rest.strip_prefix(*quoted) {
+                self.rest = rest;
+                return Some(*field);
+            }
+        }
         let name = self.string()?;
         self.token(b':')?;
-        Some(name)
+        let found = known.iter().find(|(quoted, _)| quoted[1..quoted.len() - 2] == *name);
+        found.map(|(_, field)| *field)
     }
 
     /// A string of ASCII without escapes.
     #[inline]
     fn string(&mut self) -> Option<&'l [u8]> {
         self.token(b'"')?;
-        let end = self.rest.iter().position(|b| ENDS_PLAIN[usize::from(*b)])?;
-        let (text, rest) = self.rest.split_at(end);
+        let (text, rest) = self.rest.split_at(plain(self.rest));
         self.rest = rest.strip_prefix(b"\"")?;
         Some(text)
     }
 
-    /// Digits, and perhaps points.
+    /// Up to 18 digits, of which the first is no zero unless it stands alone; and how many.
     #[inline]
-    fn number(&mut self) -> Option<&'l [u8]> {
+    fn whole(&mut self) -> Option<(u64, usize)> {
         self.blanks();
-        let end = self.rest.iter().position(|b| !matches!(b, b'0'..=b'9' | b'.'))?;
-        let (text, rest) = self.rest.split_at(end);
-        self.rest = rest;
-        Some(text)
+        let is_zero = self.rest.first() == Some(&b'0');
+        let (number, count) = self.digits()?;
+        (count == 1 || !is_zero).then_some((number, count))
+    }
+
+    #[inline]
+    fn digits(&mut self) -> Option<(u64, usize)> {
+        let (mut number, mut count) = (0, 0);
+        while let Some((digit @ b'0'..=b'9', rest)) = self.rest.split_first() {
+            number = number * 10 + u64::from(digit - b'0');
+            count += 1;
+            self.rest = rest;
+            if count > 18 {
+                return None;
+            }
+        }
+        (count > 0).then_some((number, count))
+    }
+
+    /// A price; what is behind it must be a comma or an end.
+    #[inline]
+    fn price(&mut self) -> Option<PriceMicros> {
+        PriceMicros::new(self.whole()?.0)
+    }
+
+    /// A score of up to six digits behind the point.
+    #[inline]
+    fn score(&mut self) -> Option<ScoreMillionths> {
+        const SCALE: [u64; 7] = [1_000_000, 100_000, 10_000, 1000, 100, 10, 1];
+        let (whole, count) = self.whole()?;
+        if count > 4 {
+            return None;
+        }
+        let mut millionths = whole * SCALE[0];
+        if let Some(rest) = self.rest.strip_prefix(b".") {
+            self.rest = rest;
+            let (fraction, count) = self.digits()?;
+            millionths += fraction * SCALE.get(count)?;
+        }
+        ScoreMillionths::new(millionths)
     }
 }
 
-/// Bytes that do not stand for themselves in a string: the quote, the escape, and what is not
-/// printable ASCII.
-const ENDS_PLAIN: [bool; 256] = {
-    let mut ends = [false; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        ends[byte] = byte < 0x20 || byte >= 0x7f || byte == b'"' as usize || byte == b'\\' as usize;
-        byte += 1;
+/// How many bytes stand for themselves in a string: up to a quote, an escape, a control character
+/// or what is not ASCII. Eight are looked at in one go.
+#[inline]
+fn plain(text: &[u8]) -> usize {
+    const ONES: u64 = u64::from_le_bytes([1; 8]);
+    const TOPS: u64 = ONES << 7;
+    // The lowest top bit that is set is right: a borrow comes only from a byte that was found.
+    let below = |word: u64, byte: u8| word.wrapping_sub(ONES * u64::from(byte)) & !word;
+    let equal = |word: u64, byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
+    let (words, _) = text.as_chunks::<8>();
+    for (index, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        let found = equal(word, b'"') | equal(word, b'\\') | below(word, 0x20) | word;
+        if found & TOPS != 0 {
+            return 8 * index + (found & TOPS).trailing_zeros() as usize / 8;
+        }
     }
-    ends
-};
+    let tail = text.iter().skip(8 * words.len());
+    let ends = |b: &u8| matches!(b, b'"' | b'\\' | 0..0x20 | 0x80..);
+    8 * words.len() + tail.take_while(|b| !ends(b)).count()
+}
 
 #[cfg(test)]
 mod tests {
@@ -256,6 +335,22 @@ mod tests {
         check(&format!("{USER}{USER}"), "trailing characters");
         check(&USER.replace("\"ns\"", "\"id\":\"7\",\"ns\""), "duplicate field `id`");
         check(&USER.replace("750000", "007"), "invalid number");
+    }
+
+    #[test]
+    fn what_stands_for_itself_is_found_wherever_it_ends() {
+        for at in 0..20 {
+            for end in 0..=u8::MAX {
+                let mut text = *b"abcdefghij~klmnop_qrstuvw";
+                text[at] = end;
+                let want = if (0x20..0x80).contains(&end) && !b"\"\\".contains(&end) {
+                    text.len()
+                } else {
+                    at
+                };
+                assert_eq!(plain(&text), want, "{end} at {at}");
+            }
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What it costs to find a user: `cargo bench -p edge --bench lookup -- --users 10000000`.
+//! What it costs to find a user: `cargo bench -p brink-proto --bench lookup -- --users 10000000`.
 //!
 //! Several indexes over the same records, in rounds that take turns: a machine that is busy for a
 //! while is busy for all of them. Each lookup waits for the one before it, as the lookup of one
