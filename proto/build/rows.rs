@@ -43,8 +43,11 @@ fn row(out: &mut String, topic: &Topic) {
         let size = |v: &str| match f.kind {
             Kind::Text => format!("wire::bytes_field_bytes({}, {v}.encoded_bytes())", f.number),
             Kind::Bool => format!("wire::varint_field_bytes({}, u64::from({v}))", f.number),
-            Kind::Int32 | Kind::Int64 | Kind::TimeMicros => {
+            Kind::Int32 => {
                 format!("wire::varint_field_bytes({}, i64::from({v}) as u64)", f.number)
+            }
+            Kind::Int64 | Kind::TimeMicros => {
+                format!("wire::varint_field_bytes({}, {v} as u64)", f.number)
             }
         };
         each(out, f, |v| format!("bytes += {};", size(v)));
@@ -63,8 +66,9 @@ fn row(out: &mut String, topic: &Topic) {
         each(out, f, |v| match f.kind {
             Kind::Text => format!("{v}.encode({}, out);", f.number),
             Kind::Bool => format!("out.varint_field({}, u64::from({v}));", f.number),
-            Kind::Int32 | Kind::Int64 | Kind::TimeMicros => {
-                format!("out.varint_field({}, i64::from({v}) as u64);", f.number)
+            Kind::Int32 => format!("out.varint_field({}, i64::from({v}) as u64);", f.number),
+            Kind::Int64 | Kind::TimeMicros => {
+                format!("out.varint_field({}, {v} as u64);", f.number)
             }
         });
     }

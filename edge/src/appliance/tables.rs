@@ -17,7 +17,7 @@ use crate::{
     shard::control::Waker,
     table::{
         arena::Arena,
-        handover::{LoadedTable, Returning, TableGiver},
+        handover::{Returning, TableGiver},
         load::{self, LoadError},
     },
 };
@@ -179,11 +179,11 @@ impl TableSupply {
         let table = table?;
         let (users, bytes) = (table.table.header().users, table.table.header().file_bytes);
         let (version, published) = (table.version, table.published);
-        let old = match self.giver.give(table) {
+        let old = match self.giver.give(Arc::new(table)) {
             Ok(old) => old,
             // Cannot be: the one before the last has come back, or this would still wait for it.
-            Err(LoadedTable { table, .. }) => {
-                self.spare = Some(table.into_inner());
+            Err(table) => {
+                self.spare = Arc::into_inner(table).map(|loaded| loaded.table.into_inner());
                 return Err(LoadError::Busy { version });
             }
         };

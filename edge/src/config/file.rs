@@ -110,8 +110,8 @@ pub struct ProviderSection {
     /// Requests that have waited longer get the empty answer, and are counted as late.
     #[serde(default = "ms::<7>")]
     pub budget_ms: u64,
-    /// Requests a second, over all shards, that are looked up; 0 for no limit. Beyond it they get the
-    /// empty answer, those of users without segments first.
+    /// Requests a second, over all shards, that are looked up; 0 for no limit. Beyond it they get
+    /// the empty answer, those of users without segments first.
     #[serde(default)]
     pub rate_limit: u64,
     /// /ready says no while more of the answers of the last ten seconds were late.
@@ -122,7 +122,7 @@ pub struct ProviderSection {
     /// Our own ids in the segment table.
     #[serde(default = "external")]
     pub external_namespace: String,
-    /// What the exchange sends, and the query parameter that it sends it in; the rest as by default.
+    /// What the exchange sends, and the query parameter that it sends it in; the rest by default.
     #[serde(default)]
     pub parameters: BTreeMap<String, String>,
 }
@@ -246,7 +246,7 @@ pub struct TablesSection {
     /// /ready says no while the table is older.
     #[serde(default = "ms::<86_400_000>")]
     pub age_max_ms: u64,
-    /// Largest table. A quarter of the machine's memory, if not said: two have to fit in half of it.
+    /// Largest table. A quarter of the machine's memory, if not said: two have to fit in half.
     pub bytes_max: Option<u64>,
     /// A version to stay with, whatever is announced: to go back, or to wait.
     pub pin: Option<u64>,

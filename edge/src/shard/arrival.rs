@@ -70,7 +70,7 @@ impl Arrival {
                 if slept && is_in_time(now, deadline) { now } else { before }
             }
             Some(deadline) => {
-                // Woken by nothing: the time was up, or a signal stopped us, for who knows how long.
+                // Woken by nothing: the time was up, or a signal stopped us for who knows how long.
                 if now >= deadline && is_in_time(now, deadline) {
                     self.quiet_at = now;
                 }

@@ -55,8 +55,8 @@ impl Arena {
         self.capacity
     }
 
-    /// Fills it with the next `bytes` of `source`; what it held is gone. The pages are written here,
-    /// on the thread that calls, so that no shard is the first to touch them.
+    /// Fills it with the next `bytes` of `source`; what it held is gone. The pages are written
+    /// here, on the thread that calls, so that no shard is the first to touch them.
     ///
     /// # Errors
     /// What the source said; or that the arena is too small. The arena is empty then.
@@ -66,8 +66,8 @@ impl Arena {
             let text = format!("{bytes} bytes for an arena of {}", self.capacity);
             return Err(io::Error::new(io::ErrorKind::OutOfMemory, text));
         }
-        // SAFETY: inside the mapping, whose bytes the kernel has initialised with zeros; nobody else
-        // has a reference, for this one is exclusive.
+        // SAFETY: inside the mapping, whose bytes the kernel has initialised with zeros; nobody
+        // else has a reference, for this one is exclusive.
         let room = unsafe { slice::from_raw_parts_mut(self.base.as_ptr(), bytes) };
         source.read_exact(room)?;
         self.filled = bytes;

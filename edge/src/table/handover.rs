@@ -60,8 +60,14 @@ impl TableTaker {
 
 /// The other end: hands tables to all takers.
 pub struct TableGiver {
-    takers: Vec<(Producer<Arc<LoadedTable>>, Consumer<Arc<LoadedTable>>)>,
+    takers: Vec<FarEnd>,
     current: Option<Arc<LoadedTable>>,
+}
+
+/// The giver's ends of one taker's rings.
+struct FarEnd {
+    news: Producer<Arc<LoadedTable>>,
+    back: Consumer<Arc<LoadedTable>>,
 }
 
 impl TableGiver {
@@ -71,7 +77,8 @@ impl TableGiver {
         let pair = |_| {
             let (news_in, news) = RingBuffer::new(TABLES_MAX);
             let (back, back_out) = RingBuffer::new(TABLES_MAX);
-            ((news_in, back_out), TableTaker { news, back, current: None })
+            let far = FarEnd { news: news_in, back: back_out };
+            (far, TableTaker { news, back, current: None })
         };
         let (giver, takers) = (0..takers).map(pair).unzip();
         (TableGiver { takers: giver, current: None }, takers)
@@ -82,14 +89,13 @@ impl TableGiver {
     ///
     /// # Errors
     /// The table, if two are out already.
-    pub fn give(&mut self, table: LoadedTable) -> Result<Option<Returning>, LoadedTable> {
-        if self.takers.iter().any(|(news, _)| news.is_full()) {
+    pub fn give(&mut self, table: Arc<LoadedTable>) -> Result<Option<Returning>, Arc<LoadedTable>> {
+        if self.takers.iter().any(|taker| taker.news.is_full()) {
             return Err(table);
         }
-        let table = Arc::new(table);
-        for (news, _) in &mut self.takers {
+        for taker in &mut self.takers {
             // There is room, as was seen above.
-            let _ = news.push(Arc::clone(&table));
+            let _ = taker.news.push(Arc::clone(&table));
         }
         Ok(self.current.replace(table).map(Returning))
     }
@@ -99,19 +105,13 @@ impl TableGiver {
     /// # Errors
     /// The table, while somebody does.
     pub fn take_back(&mut self, old: Returning) -> Result<Arena, Returning> {
-        for (_, back) in &mut self.takers {
-            while back.pop().is_ok() {}
+        for taker in &mut self.takers {
+            while taker.back.pop().is_ok() {}
         }
         match Arc::try_unwrap(old.0) {
             Ok(loaded) => Ok(loaded.table.into_inner()),
             Err(still) => Err(Returning(still)),
         }
-    }
-
-    /// The table that was handed out last.
-    #[must_use]
-    pub fn current(&self) -> Option<&LoadedTable> {
-        self.current.as_deref()
     }
 }
 

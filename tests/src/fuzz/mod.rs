@@ -5,8 +5,8 @@
 //! - [`TARGETS`]: the table of bodies. A body takes bytes and panics when what must hold for all of
 //!   them does not; [`input`] makes numbers and names of bytes.
 //! - From the way of a request: [`http_head`], [`http_conn`], [`http_chunked`], [`pixel_row`],
-//!   [`provider_query`], [`consent_strings`], [`config`]. From the formats: [`frame_header`], [`kafka_records`], [`wire_fields`], [`text`],
-//!   [`segment_table`].
+//!   [`provider_query`], [`consent_strings`], [`config`]. From the formats: [`frame_header`],
+//!   [`kafka_records`], [`wire_fields`], [`text`], [`segment_table`].
 //!   From the log: [`segment_image`] makes segments that [`segment_walk`] and [`spool_start`] read,
 //!   [`segment_summary`], [`cursors`], [`object_key`].
 //! - [`mutate`] makes inputs of inputs, [`feature`] tells which ones are worth keeping, and [`run`]

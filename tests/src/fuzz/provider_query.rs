@@ -28,7 +28,7 @@ use edge::{
     },
 };
 use prost::Message;
-use std::{cell::RefCell, time::Duration};
+use std::{cell::RefCell, sync::Arc, time::Duration};
 
 /// The body: see [`super::TARGETS`].
 ///
@@ -54,7 +54,7 @@ struct World {
 impl World {
     fn new() -> World {
         let (mut giver, mut takers) = TableGiver::new(1);
-        assert!(giver.give(table()).is_ok());
+        assert!(giver.give(Arc::new(table())).is_ok());
         let config = ProviderConfig {
             dialect: DialectWord::Xandr,
             form: Form::Price,

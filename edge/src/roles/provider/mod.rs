@@ -10,13 +10,10 @@
 //! An exchange counts what is late and what is refused, and takes the box out of rotation for it.
 //! So everything is answered, in time, and the cheapest true answer is "nothing".
 //!
-//! In reading order, beside what every role has: `asked` (what a call says), `decide` (what is
-//! answered), `limit` (how many are).
+//! Beside what every role has, `decision` is what is answered and why, which knows no dialect.
 
 mod answers;
-mod asked;
-mod decide;
-mod limit;
+mod decision;
 mod row;
 mod view;
 
@@ -26,14 +23,14 @@ pub use view::ProviderView;
 use super::{Moment, Request, Role, Shown, Supplies, allowed::Allowed};
 use crate::{config::ListenerConfig, consent::Verdict, http::answer::Answer};
 use answers::Lines;
-use asked::Asked;
 use brink_proto::{
     LookupRow,
     event::{AddressText, network},
     schema::{LOOKUPS, Schema},
 };
-use decide::{Decided, IDS_BYTES_MAX, IdRoom, Memory, Outcome, decide};
-use limit::TokenBucket;
+use decision::{
+    Decided, IDS_BYTES_MAX, IdRoom, Memory, Outcome, asked::Asked, decide, limit::TokenBucket,
+};
 use row::Told;
 use std::net::IpAddr;
 

@@ -1,6 +1,6 @@
 //! The `lookups` row of a call.
 
-use super::{asked::Asked, decide::Decided};
+use super::decision::{Decided, asked::Asked};
 use crate::consent::Verdict;
 use brink_proto::{LookupRow, ids::Micros};
 

@@ -23,7 +23,7 @@ use brink_proto::{
     wire::Writer,
 };
 use prost::Message;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 /// What the tests buy: a user of the exchange, one of ours, one of another system.
 fn table() -> LoadedTable {
@@ -74,7 +74,7 @@ impl Fixture {
     fn new(form: Form, rate: Option<f64>, with_table: bool) -> Fixture {
         let (mut giver, mut takers) = TableGiver::new(1);
         if with_table {
-            assert!(giver.give(table()).is_ok());
+            assert!(giver.give(Arc::new(table())).is_ok());
         }
         let supplies = Supplies { table: takers.pop() };
         let config = config(form, rate);

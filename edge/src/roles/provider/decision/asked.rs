@@ -10,41 +10,41 @@ use crate::{
 
 /// A call, with what means nothing left out.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Asked<'q> {
+pub(in crate::roles::provider) struct Asked<'q> {
     /// The exchange's id of the user.
-    pub(super) user_id: Option<&'q [u8]>,
+    pub(in crate::roles::provider) user_id: Option<&'q [u8]>,
     /// Our id of the user.
-    pub(super) external_id: Option<&'q [u8]>,
+    pub(in crate::roles::provider) external_id: Option<&'q [u8]>,
     /// Ids of other id systems: `source,id|source,id`.
-    pub(super) extended_ids: Option<&'q [u8]>,
+    pub(in crate::roles::provider) extended_ids: Option<&'q [u8]>,
     /// Address of the device.
-    pub(super) ip: Option<&'q [u8]>,
+    pub(in crate::roles::provider) ip: Option<&'q [u8]>,
     /// Its user agent.
-    pub(super) user_agent: Option<&'q [u8]>,
+    pub(in crate::roles::provider) user_agent: Option<&'q [u8]>,
     /// Page of the impression.
-    pub(super) referer: Option<&'q [u8]>,
+    pub(in crate::roles::provider) referer: Option<&'q [u8]>,
     /// Placement.
-    pub(super) tag_id: Option<&'q [u8]>,
+    pub(in crate::roles::provider) tag_id: Option<&'q [u8]>,
     /// Country.
-    pub(super) country: Option<&'q [u8]>,
+    pub(in crate::roles::provider) country: Option<&'q [u8]>,
     /// Region or state.
-    pub(super) region: Option<&'q [u8]>,
+    pub(in crate::roles::provider) region: Option<&'q [u8]>,
     /// City.
-    pub(super) city: Option<&'q [u8]>,
+    pub(in crate::roles::provider) city: Option<&'q [u8]>,
     /// Designated market area.
-    pub(super) dma: Option<&'q [u8]>,
+    pub(in crate::roles::provider) dma: Option<&'q [u8]>,
     /// Postal code.
-    pub(super) postal: Option<&'q [u8]>,
+    pub(in crate::roles::provider) postal: Option<&'q [u8]>,
     /// Auction.
-    pub(super) auction_id: Option<&'q [u8]>,
+    pub(in crate::roles::provider) auction_id: Option<&'q [u8]>,
     /// What the user allows, as sent.
-    pub(super) signals: Signals<'q>,
+    pub(in crate::roles::provider) signals: Signals<'q>,
 }
 
 impl<'q> Asked<'q> {
     /// What a query asks.
     #[inline]
-    pub(super) fn of_query(values: &Values<'q>) -> Asked<'q> {
+    pub(in crate::roles::provider) fn of_query(values: &Values<'q>) -> Asked<'q> {
         let known = |meaning| values.of(meaning).and_then(known);
         Asked {
             user_id: known(Meaning::UserId),

@@ -5,12 +5,12 @@
 //! ```
 //!
 //! What ends the way early costs the least: a request whose time is over gets no lookup.
+//! [`asked`] is what a call says, [`limit`] how many are answered.
 
-use super::{
-    asked::Asked,
-    limit::{Room, TokenBucket},
-    view::ProviderView,
-};
+pub(in crate::roles::provider) mod asked;
+pub(in crate::roles::provider) mod limit;
+
+use super::view::ProviderView;
 use crate::{
     consent::{Decision, Verdict},
     roles::{
@@ -20,12 +20,14 @@ use crate::{
     },
     table::handover::{LoadedTable, SegmentTable},
 };
+use asked::Asked;
 use brink_proto::table::{Namespace, Record};
+use limit::{Room, TokenBucket};
 
 /// What became of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
-pub(super) enum Outcome {
+pub(in crate::roles::provider) enum Outcome {
     /// Segments were answered.
     Segments,
     /// The user is not in the table, or has no segments there.
@@ -44,54 +46,54 @@ pub(super) enum Outcome {
 
 impl Outcome {
     /// All of them, as metric labels and in rows.
-    pub(super) const LABELS: [&'static str; 7] =
+    pub(in crate::roles::provider) const LABELS: [&'static str; 7] =
         ["segments", "unknown", "denied", "late", "shed", "no_table", "bad_request"];
 
     /// Its label.
     #[inline]
     #[must_use]
-    pub(super) fn label(self) -> &'static str {
+    pub(in crate::roles::provider) fn label(self) -> &'static str {
         Outcome::LABELS.get(self as usize).copied().unwrap_or_default()
     }
 }
 
 /// A user in the table.
 #[derive(Clone, Copy)]
-pub(super) struct Found<'a> {
+pub(in crate::roles::provider) struct Found<'a> {
     /// Under which kind of id.
-    pub(super) namespace: &'a str,
+    pub(in crate::roles::provider) namespace: &'a str,
     /// What the table says.
-    pub(super) record: Record<'a>,
+    pub(in crate::roles::provider) record: Record<'a>,
 }
 
 /// BOUND: longest id, or list of ids, that is looked up once decoded.
-pub(super) const IDS_BYTES_MAX: usize = 2048;
+pub(in crate::roles::provider) const IDS_BYTES_MAX: usize = 2048;
 
 /// Memory to decode ids in.
-pub(super) type IdRoom = Box<[u8; IDS_BYTES_MAX]>;
+pub(in crate::roles::provider) type IdRoom = Box<[u8; IDS_BYTES_MAX]>;
 
 /// BOUND: extended ids of one call that are looked up.
 const EXTENDED_IDS_MAX: usize = 8;
 
 /// What was decided.
 #[derive(Clone, Copy)]
-pub(super) struct Decided<'a> {
-    pub(super) outcome: Outcome,
-    pub(super) consent: Decision,
-    pub(super) found: Option<Found<'a>>,
-    pub(super) table: Option<&'a LoadedTable>,
+pub(in crate::roles::provider) struct Decided<'a> {
+    pub(in crate::roles::provider) outcome: Outcome,
+    pub(in crate::roles::provider) consent: Decision,
+    pub(in crate::roles::provider) found: Option<Found<'a>>,
+    pub(in crate::roles::provider) table: Option<&'a LoadedTable>,
 }
 
 /// What deciding remembers and works in.
-pub(super) struct Memory<'a> {
-    pub(super) allowed: &'a mut Allowed,
-    pub(super) bucket: Option<&'a mut TokenBucket>,
-    pub(super) room: &'a mut IdRoom,
+pub(in crate::roles::provider) struct Memory<'a> {
+    pub(in crate::roles::provider) allowed: &'a mut Allowed,
+    pub(in crate::roles::provider) bucket: Option<&'a mut TokenBucket>,
+    pub(in crate::roles::provider) room: &'a mut IdRoom,
 }
 
 /// Decides.
 #[inline]
-pub(super) fn decide<'a>(
+pub(in crate::roles::provider) fn decide<'a>(
     asked: &Asked<'a>,
     view: &'a ProviderView,
     memory: Memory<'a>,

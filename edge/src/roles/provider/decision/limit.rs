@@ -12,7 +12,7 @@ use brink_proto::ids::Micros;
 
 /// A bucket of tokens; one is taken by each request that is looked up.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct TokenBucket {
+pub(in crate::roles::provider) struct TokenBucket {
     /// Tokens of a second.
     rate: f64,
     burst: f64,
@@ -22,7 +22,7 @@ pub(super) struct TokenBucket {
 
 /// What the bucket has left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Room {
+pub(in crate::roles::provider) enum Room {
     /// Enough for everybody.
     Ample,
     /// Enough for those who are worth something.
@@ -40,14 +40,14 @@ const SCARCE_SHARE: f64 = 0.25;
 impl TokenBucket {
     /// A full bucket for so many requests a second.
     #[must_use]
-    pub(super) fn new(rate: f64) -> TokenBucket {
+    pub(in crate::roles::provider) fn new(rate: f64) -> TokenBucket {
         let burst = (rate * BURST_SECONDS).max(1.0);
         TokenBucket { rate, burst, tokens: burst, filled_at: Micros(0) }
     }
 
     /// Fills it with what has come since the last time.
     #[inline]
-    pub(super) fn fill(&mut self, now: Micros) {
+    pub(in crate::roles::provider) fn fill(&mut self, now: Micros) {
         let micros = now.0.saturating_sub(self.filled_at.0).max(0);
         self.filled_at = now;
         self.tokens = (self.tokens + self.rate * micros as f64 * 1e-6).min(self.burst);
@@ -56,7 +56,7 @@ impl TokenBucket {
     /// What is left.
     #[inline]
     #[must_use]
-    pub(super) fn room(&self) -> Room {
+    pub(in crate::roles::provider) fn room(&self) -> Room {
         match self.tokens {
             tokens if tokens < 1.0 => Room::Empty,
             tokens if tokens < self.burst * SCARCE_SHARE => Room::Scarce,
@@ -66,7 +66,7 @@ impl TokenBucket {
 
     /// Takes a token.
     #[inline]
-    pub(super) fn take(&mut self) {
+    pub(in crate::roles::provider) fn take(&mut self) {
         self.tokens = (self.tokens - 1.0).max(0.0);
     }
 }
