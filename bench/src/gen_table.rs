@@ -4,7 +4,7 @@
 //! [`user_id`] tells a scenario whom to ask for without reading the file. Ids are decimal 64-bit
 //! numbers in no order; few segments are frequent and many are rare, as it is with real ones.
 
-use crate::random::Random;
+use crate::{random::Random, scenario::corpus};
 use clap::{Args, ValueEnum};
 use std::{
     fs::File,
@@ -100,16 +100,11 @@ pub fn write_users(options: &GenTableOptions, out: &mut impl Write) -> io::Resul
     out.flush()
 }
 
-/// The id of the user of this index: a permutation of the numbers, another for each seed.
+/// The id of the user of this index: whom a scenario of the same seed asks for.
 #[must_use]
 pub fn user_id(seed: u64, index: u64) -> u64 {
-    let start = Random::new(seed, IDS).bits();
-    // The first number of a sequence is a permutation of the state that it begins with.
-    Random::new_at(start.wrapping_add(index)).bits()
+    corpus::user(seed, index)
 }
-
-/// The stream that ids begin at; users are drawn from the streams of their indices.
-const IDS: u64 = u64::MAX;
 
 /// How many segments users have: each count from 1 to 16 is so many times as frequent as the one
 /// before it.

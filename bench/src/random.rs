@@ -17,12 +17,6 @@ impl Random {
         Random { state: of_stream.bits() }
     }
 
-    /// The sequence that this state begins; the first number of each is another one.
-    #[must_use]
-    pub fn new_at(state: u64) -> Random {
-        Random { state }
-    }
-
     /// 64 bits.
     pub fn bits(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);

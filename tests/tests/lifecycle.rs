@@ -200,7 +200,7 @@ fn what_was_accepted_before_a_kill_is_delivered_by_the_next_start() {
 }
 
 /// The demo's ports are those of edge/config/local.toml.
-const DEMO_PORTS: [u16; 2] = [8083, 8084];
+const DEMO_PORTS: [u16; 3] = [8081, 8083, 8084];
 
 #[test]
 fn the_demo_shows_that_nothing_is_lost() {
@@ -208,16 +208,20 @@ fn the_demo_shows_that_nothing_is_lost() {
     eventually("the demo's ports are free", || DEMO_PORTS.into_iter().all(is_free));
     let dir = tempfile::tempdir().unwrap();
     let options = ["demo", "--seconds", "2", "--rate", "1000", "--connections", "16"];
-    let output = process::edge(&options, dir.path());
+    let users = ["--users", "5000"];
+    let output = process::edge(&[&options[..], &users].concat(), dir.path());
     let text = String::from_utf8(output.stdout).unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{text}{errors}");
 
     assert!(text.contains("latency, µs") && text.contains("answered 2000 of 2000"), "{text}");
     assert!(text.lines().any(|line| line == "accepted 2000"), "{text}");
-    let ledger = "offered 2000 = emitted 2000 + shed 0; accepted 2000";
-    assert!(text.contains(ledger), "{text}");
+    let ledger = "offered 1000 = emitted 1000 + shed 0; accepted 1000";
+    assert_eq!(text.matches(ledger).count(), 2, "{text}");
     let sink = "accepted 2000 = delivered 2000 + pending 0 + quarantined 0";
     assert!(text.contains(sink), "{text}");
-    assert!(dir.path().join("brink-data/objects/ds=impressions").is_dir());
+    assert!(text.contains("of 1000 users that the exchange asked for"), "{text}");
+    for topic in ["impressions", "lookups"] {
+        assert!(dir.path().join(format!("brink-data/objects/ds={topic}")).is_dir(), "{topic}");
+    }
 }

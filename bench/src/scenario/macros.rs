@@ -58,8 +58,8 @@ const MACROS: [(&str, Draw); 19] = [
     ("EXTENDED_IDS", extended_ids),
     ("GDPR_APPLIES", |random, out| out.push_str(random.pick(&["0", "0", "1"]))),
     ("GDPR_CONSENT", consent),
-    ("GPP_SID", |random, out| out.push_str(random.pick(&["", "7", "2", "7%2C8"]))),
-    ("GPP_STRING", |random, out| out.push_str(random.pick(&["", GPP]))),
+    ("GPP_SID", |random, out| out.push_str(random.pick(&["", "", "7"]))),
+    ("GPP_STRING", |_, out| out.push_str(GPP)),
     ("DEVICE_ID", device),
     ("CACHEBUSTER", |random, out| number(random, out, 1, u64::from(u32::MAX))),
 ];

@@ -7,11 +7,12 @@ use super::{Answer, Scenario, Verdict, corpus::Corpus};
 use std::sync::Arc;
 
 /// What is asked when the URL has no path.
-pub(super) const PATH: &str = "/v1/segments/xandr?auction_id=${AUCTION_ID}&user_id=${USER_ID}\
+pub(super) const PATH: &str = "/v1/segments/xandr?uid=${USER_ID}&extended_ids=${EXTENDED_IDS}\
                                &ip=${IP_ADDRESS}&ua=${USER_AGENT}&ref=${REFERER_URL_ENC}\
-                               &member=${SELLER_MEMBER_ID}&tag=${TAG_ID}&country=${COUNTRY}\
-                               &postal=${POSTAL_CODE}&ext=${EXTENDED_IDS}&gdpr=${GDPR_APPLIES}\
-                               &gdpr_consent=${GDPR_CONSENT}&gpp_sid=${GPP_SID}";
+                               &tag=${TAG_ID}&country=${COUNTRY}&region=${STATE}&city=${CITY}\
+                               &dma=${DMA}&postal=${POSTAL_CODE}&gdpr=${GDPR_APPLIES}\
+                               &gdpr_consent=${GDPR_CONSENT}&gpp=${GPP_STRING}\
+                               &gpp_sid=${GPP_SID}&auction_id=${AUCTION_ID}";
 
 /// Asks for segments.
 #[derive(Debug, Clone)]

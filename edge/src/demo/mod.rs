@@ -1,14 +1,18 @@
 //! `edge demo`: the whole appliance on 127.0.0.1, driven and then checked, in one command.
 //!
 //! ```text
-//!  start ─▶ 64 connections, 5,000 requests/s, 10 s ─▶ table ─▶ stop ─▶ ledger ─▶ objects read back
+//!  segment table ─▶ start ─▶ 64 connections, 5,000 requests/s, 10 s ─▶ latencies
+//!                                                                        │
+//!                       objects read back ◀─ ledger ◀─ stop ◀────────────┘
 //! ```
 //!
+//! One half is browsers that ask for pixels, the other an exchange that asks for users' segments.
 //! Each request carries a nonce. The demo succeeds if the nonces in the objects are those that were
 //! answered, the sequences have no gap, and the ledger adds up.
 
 mod check;
 mod script;
+mod table;
 
 use crate::{
     appliance::{Appliance, Board, StartOptions, ledger::Ledger},
@@ -18,14 +22,14 @@ use crate::{
     roles::Roles,
 };
 use brink_bench::{
-    drive::{self, Drive, Lane, Watch},
+    drive::{self, Drive, Lane, Seat, Watch},
     report::{Quantiles, Round},
     schedule::Arrivals,
 };
 use brink_shipper::objects::store::StoreConfig;
 use brink_tuning::host::Host;
 use check::Checked;
-use script::Nonces;
+use script::{Asker, Script};
 use std::{
     path::{Path, PathBuf},
     sync::atomic::AtomicBool,
@@ -46,6 +50,10 @@ pub struct DemoOptions {
     /// Connections.
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=1000))]
     connections: u64,
+    /// Users in the segment table, which is made by the first demo.
+    #[arg(long, default_value_t = 1_000_000)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
+    users: u64,
     /// Keeps serving afterwards, until Ctrl-C.
     #[arg(long)]
     keep: bool,
@@ -69,12 +77,23 @@ pub fn run(options: &DemoOptions) -> Exit {
     if let Err(text) = logging::start(&config.log) {
         eprintln!("edge: {text}");
     }
+    if let Some(tables) = &config.tables
+        && let Err(error) = table::publish(tables, options.users)
+    {
+        eprintln!("edge demo: {error}");
+        return exit::FAILED;
+    }
     let appliance = match Appliance::start(config, &roles, StartOptions { signals: options.keep }) {
         Ok(appliance) => appliance,
         Err(error) => return fail(&error),
     };
     let board = appliance.board().clone();
     announce(&board, options);
+    if !await_ready(&board) {
+        eprintln!("edge demo: no table is served after {} s", READY_MAX.as_secs());
+        let _ = appliance.stop();
+        return exit::FAILED;
+    }
     let driven = match drive(&board, &host, options) {
         Ok(driven) => driven,
         Err(text) => {
@@ -109,6 +128,17 @@ fn config(roles: &Roles, host: &Host) -> Result<EdgeConfig, crate::config::Confi
     Ok(config)
 }
 
+/// How long the first table may take from the disk into memory.
+const READY_MAX: Duration = Duration::from_secs(60);
+
+fn await_ready(board: &Board) -> bool {
+    let until = Instant::now() + READY_MAX;
+    while !board.is_ready() && Instant::now() < until {
+        thread::sleep(Duration::from_millis(5));
+    }
+    board.is_ready()
+}
+
 fn fail(error: &dyn Exits) -> Exit {
     eprintln!("edge demo: {error}");
     error.exit()
@@ -134,7 +164,7 @@ fn announce(board: &Board, options: &DemoOptions) {
 /// What the driver did.
 struct Driven {
     round: Round,
-    nonces: Nonces,
+    scripts: Vec<Script>,
     fault: Option<String>,
 }
 
@@ -143,24 +173,33 @@ fn drive(board: &Board, host: &Host, options: &DemoOptions) -> Result<Driven, St
     let cores = &board.config.cores;
     let free = |cpu: &&usize| !cores.shards.contains(cpu) && !cores.rest.contains(cpu);
     let cpu = host.cores.iter().find(free).or(cores.rest.first()).copied();
-    let (_, address) = board.listening.first().ok_or("there is no listener")?;
-    let arrivals = Arrivals::Constant { rate: options.rate as f64 };
-    let connections = options.connections as usize;
+    let askers =
+        [("pixel", Asker::Browser), ("provider", Asker::Exchange { users: options.users })];
+    let mut lanes = Vec::new();
+    for (at, (listener, _)) in askers.iter().enumerate() {
+        let (_, address) = board.listening.iter().find(|(name, _)| name == listener).ok_or("?")?;
+        let half = |whole: u64| (whole + at as u64) / 2;
+        let arrivals = Arrivals::Constant { rate: half(options.rate).max(1) as f64 };
+        let connections = half(options.connections).max(1) as usize;
+        lanes.push(Lane { address: *address, arrivals, connections });
+    }
+    let first = lanes[0].clone();
     let drive = Drive {
-        lanes: vec![Lane { address: *address, arrivals: arrivals.clone(), connections }],
+        lanes,
         duration: Duration::from_secs(options.seconds),
         warmup: Duration::ZERO,
         cpus: if host.cores.len() > 1 { cpu.into_iter().collect() } else { Vec::new() },
-        ..Drive::new(*address, arrivals)
+        ..Drive::new(first.address, first.arrivals)
     };
-    let nonces = |_| Nonces::new(board.incarnation, options.rate * options.seconds);
+    let script = |seat: Seat| {
+        Script::new(askers[seat.lane].1, board.incarnation, options.rate * options.seconds)
+    };
     let mut show = |elapsed: Duration, answered: u64| {
         println!("  {:>3} s  {answered} answered", elapsed.as_secs());
     };
     let mut watch = Watch { stop: &AtomicBool::new(false), progress: Some(&mut show) };
-    let outcome = drive::run(&drive, nonces, &mut watch).map_err(|e| e.to_string())?;
-    let nonces = outcome.scenarios.into_iter().next().ok_or("the driver has driven nothing")?;
-    Ok(Driven { round: outcome.round, nonces, fault: outcome.fault })
+    let outcome = drive::run(&drive, script, &mut watch).map_err(|e| e.to_string())?;
+    Ok(Driven { round: outcome.round, scripts: outcome.scenarios, fault: outcome.fault })
 }
 
 fn print_latencies(round: &Round) {
@@ -198,6 +237,15 @@ fn await_delivery(board: &Board) {
 }
 
 fn conclude(board: &Board, driven: &Driven, ledger: &Ledger) -> Exit {
+    for script in driven.scripts.iter().filter(|s| s.asker != Asker::Browser) {
+        let (with, all) = (script.with_segments, script.answered());
+        println!("segments for {with} of {all} users that the exchange asked for\n");
+        // A table that knows everybody and is asked in vain is not the one that was made.
+        if with == 0 {
+            println!("FAULT: nobody was found in the table");
+            return exit::FAILED;
+        }
+    }
     println!("accepted {}", ledger.accepted());
     print_ledger(ledger);
     let mut faults = ledger.faults(true);
@@ -209,12 +257,15 @@ fn conclude(board: &Board, driven: &Driven, ledger: &Ledger) -> Exit {
         eprintln!("edge demo: objects are not in a folder");
         return exit::FAILED;
     };
-    match check::objects(folder, board, &driven.nonces) {
-        Ok(checked) => {
-            print_objects(folder, &checked);
-            faults.extend(checked.faults);
+    println!("\nobjects below {}", folder.display());
+    for script in &driven.scripts {
+        match check::objects(folder, board, script) {
+            Ok(checked) => {
+                print_objects(folder, &checked);
+                faults.extend(checked.faults);
+            }
+            Err(error) => faults.push(error.to_string()),
         }
-        Err(error) => faults.push(error.to_string()),
     }
     for fault in &faults {
         println!("FAULT: {fault}");
@@ -245,7 +296,6 @@ fn print_ledger(ledger: &Ledger) {
 }
 
 fn print_objects(folder: &Path, checked: &Checked) {
-    println!("\nobjects below {}", folder.display());
     for object in &checked.objects {
         let path: &PathBuf = &object.path;
         let shown = path.strip_prefix(folder).unwrap_or(path).display();

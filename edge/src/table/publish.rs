@@ -8,7 +8,10 @@ use brink_shipper::{
     },
     objects::store::{STORE_URLS, StoreConfig, StorePlace},
 };
-use std::{fs, io, path::PathBuf};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 const EXAMPLES: &str = "Examples:
   edge table publish --table users.table --store file:brink-data/tables
@@ -41,6 +44,21 @@ pub struct PublishOptions {
     /// Prints the manifest.
     #[arg(long)]
     pub(super) json: bool,
+}
+
+impl PublishOptions {
+    /// A table for a store, and nothing special.
+    #[must_use]
+    pub fn new(table: &Path, store: &str) -> PublishOptions {
+        PublishOptions {
+            table: table.to_owned(),
+            store: store.to_owned(),
+            endpoint: None,
+            region: "us-east-1".to_owned(),
+            version: None,
+            json: false,
+        }
+    }
 }
 
 /// Why a table is not published.

@@ -34,7 +34,7 @@ use progress::Progress;
 use serde::Serialize;
 use std::{
     num::NonZero,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::atomic::{AtomicBool, Ordering},
     time::Instant,
 };
@@ -66,7 +66,7 @@ pub struct BuildOptions {
     #[arg(long)]
     pub scratch: Option<PathBuf>,
     /// Memory that is made use of, in MiB.
-    #[arg(long, default_value_t = 1024, value_parser = clap::value_parser!(u32).range(64..))]
+    #[arg(long, default_value_t = MEMORY_MIB, value_parser = clap::value_parser!(u32).range(64..))]
     pub memory_mib: u32,
     /// Rows that may be bad and are left out; the first one more ends the build.
     #[arg(long, default_value_t = 0)]
@@ -77,6 +77,21 @@ pub struct BuildOptions {
 }
 
 impl BuildOptions {
+    /// An input for an output, and nothing special.
+    #[must_use]
+    pub fn new(input: PathBuf, output: &Path) -> BuildOptions {
+        BuildOptions {
+            input,
+            output: output.to_owned(),
+            format: None,
+            threads: None,
+            scratch: None,
+            memory_mib: MEMORY_MIB,
+            skip_bad: 0,
+            json: false,
+        }
+    }
+
     fn threads(&self) -> usize {
         let cores = || std::thread::available_parallelism().map_or(1, NonZero::get).min(64);
         self.threads.map_or_else(cores, usize::from)
@@ -89,6 +104,9 @@ impl BuildOptions {
         share.clamp(4096, 1 << 30)
     }
 }
+
+/// Memory that is made use of, when nothing is said.
+const MEMORY_MIB: u32 = 1024;
 
 /// What was built.
 #[derive(Debug, Clone, PartialEq, Serialize)]
