@@ -1,11 +1,11 @@
 //! `edge`: the appliance. See the library for what it is made of.
 
 use brink_shipper::spool::identity::{self, Claim, SpoolFolder};
-use brink_tuning::{host::Host, memory};
+use brink_tuning::{host::Host, memory, profile};
 use clap::{Parser, Subcommand};
 use edge::{
     appliance::{Appliance, StartOptions},
-    config::{self, EdgeConfig},
+    config::{self, EdgeConfig, tables::tables_bytes_max},
     consent::verb::{self as consent, ConsentVerb},
     doctor,
     exit::{self, Exit, fail},
@@ -158,6 +158,14 @@ fn check(file: &ConfigFile) -> Exit {
         config.spool.segment_bytes >> 20,
         config.spool.quota_bytes >> 20
     );
+    if let Some(tables) = &config.tables {
+        let mib = |bytes: u64| format!("{} MiB", bytes >> 20);
+        println!("\nsegment tables of at most {}; on a machine of", mib(tables.bytes_max));
+        for profile in profile::all().unwrap_or_default() {
+            let most = tables_bytes_max(profile.memory_mib);
+            println!("  {:<14} {:>6} MiB: {:>10}", profile.name, profile.memory_mib, mib(most));
+        }
+    }
     println!("\nmemory at most");
     for line in &config.memory {
         println!("  {:<30} {:>8.1} MiB", line.what, line.bytes as f64 / f64::from(1 << 20));

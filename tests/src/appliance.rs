@@ -86,9 +86,18 @@ pub fn start(extra: &Extra<'_>) -> Running {
 /// When it does not start.
 #[must_use]
 pub fn start_in(dir: TempDir, roles: &Roles, extra: &Extra<'_>) -> Running {
-    let text = configuration(dir.path(), extra);
     // One core is enough, and tests run beside each other.
-    let host = Host { cores: vec![0], ..Host::look() };
+    start_on(vec![0], dir, roles, extra)
+}
+
+/// Starts an appliance on these cores, a shard on each.
+///
+/// # Panics
+/// When it does not start.
+#[must_use]
+pub fn start_on(cores: Vec<usize>, dir: TempDir, roles: &Roles, extra: &Extra<'_>) -> Running {
+    let text = configuration(dir.path(), extra);
+    let host = Host { cores, ..Host::look() };
     let config = resolve_text(Path::new("test.toml"), &text, roles, &host);
     let config = config.unwrap_or_else(|error| panic!("{error}"));
     let appliance = Appliance::start(config, roles, StartOptions { signals: false });

@@ -1,9 +1,10 @@
 //! Bounds on clients: time, connections, addresses. Nobody is reset for the sake of a bound.
 
 use brink_tests::{
-    appliance::{Extra, eventually, start},
+    appliance::{Extra, Running, eventually, start, start_on},
     http::Client,
 };
+use edge::roles::Roles;
 use std::{
     io::{ErrorKind, Read},
     net::{SocketAddr, TcpStream},
@@ -52,6 +53,41 @@ fn an_idle_connection_is_closed_in_silence() {
     assert!(mute.is_closed());
     let counters = &running.board().shards[0].listeners[0];
     assert_eq!(counters.idle_timeouts.read(), 2);
+    let _ = running.stop();
+}
+
+/// Connections of each shard.
+fn open(running: &Running) -> Vec<u64> {
+    running.board().shards.iter().map(|shard| shard.listeners[0].open.read()).collect()
+}
+
+#[test]
+fn a_fresh_connection_goes_to_the_shard_with_the_fewest() {
+    let cores = vec![0, 1];
+    let dir = tempfile::tempdir().unwrap();
+    let running = start_on(cores, dir, &Roles::standard(), &Extra::default());
+    let connect = |of: &Running| {
+        let mut client = of.connect();
+        assert_eq!(client.get("/health").status, 200);
+        client
+    };
+    let mut clients = Vec::new();
+    for count in 1..=20_u64 {
+        clients.push(connect(&running));
+        let open = open(&running);
+        assert!(open[0].abs_diff(open[1]) <= 1, "{open:?} after {count}");
+    }
+    // Some leave, of whichever shard: those who come then fill the gap.
+    for _ in 0..8 {
+        drop(clients.pop());
+    }
+    eventually("they are closed", || open(&running).iter().sum::<u64>() == 12);
+    let first = open(&running);
+    for _ in 0..8 {
+        clients.push(connect(&running));
+    }
+    let open = open(&running);
+    assert!(open[0].abs_diff(open[1]) <= 1, "{open:?} after {first:?}");
     let _ = running.stop();
 }
 

@@ -46,7 +46,7 @@ fn a_wrong_configuration_is_named_by_file_key_value_and_what_is_allowed() {
         (
             "role = \"pixel\"",
             "role = \"pixle\"",
-            ["listener \"first\": role", "is \"pixle\"", "[\"pixel\"]"],
+            ["listener \"first\": role", "is \"pixle\"", "\"pixel\"]"],
         ),
         (
             "allow = \"any\"",
@@ -288,7 +288,7 @@ fn help_has_examples_that_parse_and_names_what_is_there() {
     let help = process::edge(&["--help"], dir.path());
     check(&help, 0, &["Examples:", "docs/operating.md"]);
     let text = said(&help);
-    assert_eq!(verbs(&text), ["serve", "demo", "check", "doctor", "identity", "table"]);
+    assert_eq!(verbs(&text), ["serve", "demo", "check", "doctor", "consent", "identity", "table"]);
     for verb in verbs(&text) {
         check(&process::edge(&[verb, "--help"], dir.path()), 0, &["Usage: edge"]);
         let example = text.lines().find(|l| l.trim().starts_with(&format!("edge {verb}")));
@@ -298,6 +298,10 @@ fn help_has_examples_that_parse_and_names_what_is_there() {
     }
     let identity = said(&process::edge(&["identity", "--help"], dir.path()));
     assert_eq!(verbs(&identity), ["show", "reset", "adopt"]);
+    let table = said(&process::edge(&["table", "--help"], dir.path()));
+    assert_eq!(verbs(&table), ["build", "publish", "inspect"]);
+    let consent = said(&process::edge(&["consent", "--help"], dir.path()));
+    assert_eq!(verbs(&consent), ["explain", "reasons"]);
     check(&process::edge(&["fly"], dir.path()), 2, &["unrecognized subcommand 'fly'"]);
 }
 

@@ -1,9 +1,10 @@
-//! Sockets that shards accept on, one per shard and listener, and a lock on each address.
+//! Sockets that shards accept on, one per listener that all shards share, and a lock on each
+//! address.
 //!
-//! Shards share an address through SO_REUSEPORT, and so could a second instance that was started by
-//! accident: the kernel would give it half of the connections in silence. So an address is looked
-//! at without SO_REUSEPORT first, and an abstract socket of its name is held while the appliance
-//! lives; the kernel takes it away with the process, however that ends.
+//! Without SO_REUSEPORT nobody else can take a part of the connections, neither by accident nor in
+//! silence. An abstract socket of the address's name is held while the appliance lives, so that one
+//! that goes and one that comes are never taken for each other; the kernel takes it away with the
+//! process, however that ends.
 
 use super::StartError;
 use crate::config::ListenerConfig;
@@ -20,7 +21,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// BOUND: connections that wait to be accepted, per shard. The kernel's own bound is
+/// BOUND: connections that wait to be accepted. The kernel's own bound is
 /// `net.core.somaxconn`.
 const BACKLOG: i32 = 4096;
 
@@ -28,7 +29,7 @@ const BACKLOG: i32 = 4096;
 pub(super) struct Bound {
     /// With the port that the kernel chose, if it was to choose.
     pub(super) address: SocketAddr,
-    /// One per shard.
+    /// The same socket, once for each shard.
     pub(super) sockets: Vec<OwnedFd>,
     /// Held while the appliance lives.
     pub(super) lock: UnixDatagram,
@@ -42,16 +43,12 @@ pub(super) fn bind(config: &ListenerConfig, shards: usize) -> Result<Bound, Star
         }
         _ => StartError::Listen { name: config.name.clone(), address: config.address, source },
     };
-    // Somebody else's listener shows here, whether it shares its address or not.
-    let probe = claim(config.address).map_err(failed)?;
-    let address = local(&probe).map_err(failed)?;
+    let socket = claim(config.address).map_err(failed)?;
+    let address = local(&socket).map_err(failed)?;
     let lock = lock(address).map_err(failed)?;
-    drop(probe);
-    let shared = |_| socket(address, Sharing::WithShards);
+    socket.listen(BACKLOG).map_err(failed)?;
+    let shared = |_| socket.try_clone();
     let sockets = (0..shards).map(shared).collect::<io::Result<Vec<_>>>().map_err(failed)?;
-    for socket in &sockets {
-        socket.listen(BACKLOG).map_err(failed)?;
-    }
     Ok(Bound { address, sockets: sockets.into_iter().map(OwnedFd::from).collect(), lock })
 }
 
@@ -67,7 +64,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(10);
 fn claim(address: SocketAddr) -> io::Result<Socket> {
     let until = Instant::now() + GONE_MAX;
     loop {
-        match socket(address, Sharing::Alone) {
+        match socket(address) {
             Err(error) if error.kind() == io::ErrorKind::AddrInUse && Instant::now() < until => {
                 thread::sleep(LOOK_AGAIN);
             }
@@ -76,22 +73,13 @@ fn claim(address: SocketAddr) -> io::Result<Socket> {
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Sharing {
-    Alone,
-    WithShards,
-}
-
-fn socket(address: SocketAddr, sharing: Sharing) -> io::Result<Socket> {
+fn socket(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.is_ipv6() {
         // Dual-stack, whatever net.ipv6.bindv6only says.
         socket.set_only_v6(false)?;
     }
     socket.set_reuse_address(true)?;
-    if sharing == Sharing::WithShards {
-        socket.set_reuse_port(true)?;
-    }
     // Accepted sockets inherit this; they are never descriptors of ours that it could be set on.
     socket.set_tcp_nodelay(true)?;
     socket.bind(&SockAddr::from(address))?;

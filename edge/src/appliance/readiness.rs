@@ -128,8 +128,9 @@ fn reasons(board: &Board, listener: &ListenerConfig, wall: Micros, late_percent:
             reasons |= 1 << reason as u8;
         }
     };
-    unless(!alarmed(Alarm::SpoolFull) && !alarmed(Alarm::SpoolDisk), Unready::Spool);
+    // A browser has nowhere else to go, so a pixel is ready whatever the disk does. Exchanges have.
     if let (Some(provider), Some(tables)) = (&listener.provider, &board.config.tables) {
+        unless(!alarmed(Alarm::SpoolFull) && !alarmed(Alarm::SpoolDisk), Unready::Spool);
         match board.tables.age(wall) {
             None => unless(false, Unready::NoTable),
             Some(age) => unless(age <= tables.age_max, Unready::OldTable),

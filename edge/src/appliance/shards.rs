@@ -13,7 +13,7 @@ use crate::{
     },
     roles::{MakeService, Roles, Supplies},
     shard::{
-        Idle, ListenerParts, Shard, ShardParts,
+        Crowd, Idle, ListenerParts, Shard, ShardParts,
         control::{Control, Waker},
         counters::ShardCounters,
         latency::LatencyWriter,
@@ -53,6 +53,8 @@ pub(super) struct ShardPlan {
     pub(super) clock: QuantaClock,
     /// Where tables come in, one for each listener that looks into one.
     pub(super) tables: Vec<TableTaker>,
+    /// The other shards, if there are any.
+    pub(super) crowd: Option<Crowd>,
 }
 
 /// Starts a shard and waits until it serves; the rungs that its ring stands on.
@@ -120,6 +122,7 @@ fn serve(
         listeners: listeners
             .map(|(config, make)| ListenerParts { config, service: make() })
             .collect(),
+        crowd: plan.crowd,
         topics: plan.topics.len(),
         tap,
         idle: idle(config),

@@ -17,6 +17,7 @@ use crate::{
     ring::uring::{RingSetupError, rungs},
     roles::{RoleHost, Roles},
     shard::{
+        Crowd, Member,
         control::{Control, Waker},
         counters::ShardCounters,
         latency::{LatencyWriter, latency},
@@ -319,6 +320,11 @@ fn start_shards(
 ) -> Result<(), StartError> {
     let clock = QuantaClock::start();
     let board = &this.board;
+    let member = |(counters, waker): (&Arc<ShardCounters>, &Waker)| Member {
+        counters: Arc::clone(counters),
+        waker: waker.clone(),
+    };
+    let members: Vec<_> = board.shards.iter().zip(&this.wakers).map(member).collect();
     for (index, ends) in ends.into_iter().enumerate() {
         let ShardEnds { spool, latency, sockets, tables } = ends;
         let plan = ShardPlan {
@@ -337,6 +343,7 @@ fn start_shards(
             latency,
             clock: clock.clone(),
             tables,
+            crowd: (members.len() > 1).then(|| Crowd::new(members.clone(), index)),
         };
         let (thread, rungs) = shards::spawn(plan, &board.config, roles, events.clone())?;
         this.shards.push(thread);

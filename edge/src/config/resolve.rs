@@ -28,7 +28,7 @@ use brink_shipper::{
 use brink_tuning::{
     cores,
     host::Host,
-    memory,
+    memory::{self, Line},
     profile::{self, Profile, Spin},
 };
 use sha2::{Digest, Sha256};
@@ -81,6 +81,10 @@ pub fn resolve_text(
     }
     let topics = roles.topics(listeners.iter().map(|l| l.role.as_str())).len() as u64;
     let load = memory::Load { shards: cores.shards.len() as u64, topics, sinks: 1 };
+    let mut memory = memory::table(&profile, load);
+    if let Some(tables) = &tables {
+        memory.push(Line { what: "segment tables, two", bytes: 2 * tables.bytes_max });
+    }
     let hash = Sha256::digest(text.as_bytes());
     Ok(EdgeConfig {
         edge,
@@ -99,7 +103,7 @@ pub fn resolve_text(
         roll: roll(&check, &file.objects, &profile)?,
         consent: policy,
         tables,
-        memory: memory::table(&profile, load),
+        memory,
         cores,
         profile,
         rungs: rungs(&check, &file.ring)?,

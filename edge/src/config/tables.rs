@@ -21,8 +21,11 @@ pub struct TableSettings {
     pub pin: Option<u64>,
 }
 
-/// Two tables have to fit in half of the memory.
-pub const MEMORY_SHARE: u64 = 4;
+/// The largest table on a machine of so much memory: two of them have to fit in half of it.
+#[must_use]
+pub fn tables_bytes_max(memory_mib: u64) -> u64 {
+    (memory_mib << 20) / 4
+}
 
 /// Resolves the section on a machine of so much memory.
 pub(super) fn resolve(
@@ -30,7 +33,7 @@ pub(super) fn resolve(
     section: &TablesSection,
     memory_mib: u64,
 ) -> Result<TableSettings, ConfigError> {
-    let most = (memory_mib << 20) / MEMORY_SHARE;
+    let most = tables_bytes_max(memory_mib);
     let bytes_max = section.bytes_max.unwrap_or(most);
     let ms =
         |key: &str, value, min, max| check.within(key, value, min, max).map(Duration::from_millis);

@@ -1,4 +1,4 @@
-//! The demo's segment table: made of generated users, once, and published where the appliance looks.
+//! The demo's segment table: made of generated users, once, and published where it is looked for.
 
 use super::script::SEED;
 use crate::{

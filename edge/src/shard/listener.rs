@@ -1,6 +1,6 @@
 //! A listener as a shard keeps it.
 
-use super::{arrival::Chain, counters::ShardCounters};
+use super::{arrival::Chain, counters::ShardCounters, crowd::Crowd};
 use crate::{
     clock::Nanos,
     config::{Deadlines, ListenerConfig, cidr::Cidrs},
@@ -38,6 +38,8 @@ pub(super) struct Listener {
     /// When those in the backlog can have come at the earliest.
     pub(super) backlog: Chain,
     retry_at: Nanos,
+    /// It is another shard's turn to accept.
+    stands_back: bool,
     /// Nothing new is taken.
     pub(super) closed: bool,
 }
@@ -57,20 +59,43 @@ impl Listener {
             armed: 0,
             backlog: Chain::NONE,
             retry_at: Nanos(0),
+            stands_back: false,
             closed: false,
         }
     }
 
     /// Arms accepts, as long as there is room for what they bring. The others wait in the backlog.
+    /// Among several shards those accept that have the fewest connections, one at a time.
     #[inline]
-    pub(super) fn arm(&mut self, ring: &mut impl Ring, now: Nanos) {
+    pub(super) fn arm(&mut self, ring: &mut impl Ring, now: Nanos, crowd: Option<&Crowd>) {
+        let index = usize::from(self.index);
+        let is_its_turn = crowd.is_none_or(|crowd| crowd.is_fewest(index));
+        if !is_its_turn {
+            return self.stand_back(ring, crowd);
+        }
+        self.stands_back = false;
+        let armed_max = if crowd.is_some() { 1 } else { ARMED_MAX };
         while !self.closed
             && now >= self.retry_at
-            && self.armed < ARMED_MAX
+            && self.armed < armed_max
             && self.connections + self.armed < self.connections_max
         {
             ring.accept(ListenerIndex(self.index));
             self.armed += 1;
+        }
+    }
+
+    /// Somebody has fewer connections: what is armed is taken back, and they are told.
+    #[cold]
+    fn stand_back(&mut self, ring: &mut impl Ring, crowd: Option<&Crowd>) {
+        if std::mem::replace(&mut self.stands_back, true) || self.closed {
+            return;
+        }
+        if self.armed > 0 {
+            ring.cancel_accepts(ListenerIndex(self.index));
+        }
+        if let Some(crowd) = crowd {
+            crowd.wake_fewer(usize::from(self.index));
         }
     }
 

@@ -9,7 +9,7 @@
 //!
 //! In reading order: the loop is here; `arrival` says when a request's clock starts; `network`
 //! takes completions and moves connections through their phases; `serve` answers requests.
-//! `connection`, `inputs`, `holds`, `wheel`, `listener` are what it keeps; [`counters`],
+//! `connection`, `inputs`, `holds`, `wheel`, `listener`, `crowd` are what it keeps; [`counters`],
 //! [`latency`] and [`control`] are what others see of it.
 //!
 //! Invariants: nothing is allocated and no system call is made but the one entering of a turn.
@@ -21,6 +21,7 @@ pub mod latency;
 
 mod arrival;
 mod connection;
+mod crowd;
 mod holds;
 mod inputs;
 mod listener;
@@ -28,6 +29,7 @@ mod network;
 mod serve;
 mod wheel;
 
+pub use crowd::{Crowd, Member};
 pub use listener::ListenerParts;
 
 use crate::{
@@ -75,6 +77,8 @@ pub struct ShardParts<R, C> {
     pub assembly: AssemblyCounts,
     /// What it listens on, in the order of the ring's listeners.
     pub listeners: Vec<ListenerParts>,
+    /// The other shards, if there are any.
+    pub crowd: Option<Crowd>,
     /// Topics of the tap.
     pub topics: usize,
     /// The tap.
@@ -97,6 +101,7 @@ pub struct Shard<R, C> {
     blocks: OutBlocks,
     pool: AssemblyPool,
     listeners: Vec<Listener>,
+    crowd: Option<Crowd>,
     tap: Tap,
     connections: Vec<Connection>,
     inputs: Inputs,
@@ -148,6 +153,7 @@ impl<R: Ring, C: Clock> Shard<R, C> {
             wheel: Wheel::new(parts.slots, now),
             pool: AssemblyPool::new(parts.assembly),
             listeners: listeners.map(|(at, l)| Listener::new(at as u16, l)).collect(),
+            crowd: parts.crowd,
             ring: parts.ring,
             clock: parts.clock,
             buffers: parts.buffers,
@@ -313,7 +319,7 @@ impl<R: Ring, C: Clock> Shard<R, C> {
 
     fn arm_accepts(&mut self) {
         for listener in &mut self.listeners {
-            listener.arm(&mut self.ring, self.now);
+            listener.arm(&mut self.ring, self.now, self.crowd.as_ref());
         }
     }
 

@@ -147,6 +147,7 @@ impl Scenario {
             slots: Belt::slots(self.lanes),
             assembly: AssemblyCounts { small: 8, medium: 4, large: 1 },
             listeners: vec![ListenerParts { config: listener, service }],
+            crowd: None,
             topics: topics.len(),
             tap: Tap::new(speaker, &topics, end, BATCH_BUFFERS, &tap_counters),
             idle: Idle::Park,

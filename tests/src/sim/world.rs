@@ -208,6 +208,7 @@ impl<'a> Appliance<'a> {
             slots,
             assembly: AssemblyCounts { small: 8, medium: 4, large: 1 },
             listeners: vec![ListenerParts { config: listener, service }],
+            crowd: None,
             topics: topics().len(),
             tap: Tap::new(speaker, &topics(), end, bounds.batch_buffers, &tap_counters),
             idle: Idle::Park,

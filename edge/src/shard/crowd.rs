@@ -1,0 +1,50 @@
+//! The shards of an appliance, as far as one has to know of the others: who has the fewest
+//! connections takes the next one.
+//!
+//! All shards accept on one socket, and only those accept that have no more connections than any
+//! other. An exchange opens few connections and keeps them for long: dealt out by chance, one shard
+//! would have twice the work of another for as long.
+
+use super::{control::Waker, counters::ShardCounters};
+use std::sync::Arc;
+
+/// All shards, and which one this is.
+pub struct Crowd {
+    members: Vec<Member>,
+    me: usize,
+}
+
+/// One shard, as the others see it.
+#[derive(Clone)]
+pub struct Member {
+    /// What it counts.
+    pub counters: Arc<ShardCounters>,
+    /// What wakes it.
+    pub waker: Waker,
+}
+
+impl Crowd {
+    /// These shards; `me` is the one that asks.
+    #[must_use]
+    pub fn new(members: Vec<Member>, me: usize) -> Crowd {
+        Crowd { members, me }
+    }
+
+    fn open(&self, shard: usize, listener: usize) -> u64 {
+        self.members[shard].counters.listeners[listener].open.read()
+    }
+
+    /// Whether nobody has fewer connections of a listener.
+    #[inline]
+    pub(super) fn is_fewest(&self, listener: usize) -> bool {
+        let mine = self.open(self.me, listener);
+        (0..self.members.len()).all(|shard| self.open(shard, listener) >= mine)
+    }
+
+    /// Wakes those who have fewer: they may sleep, and it is their turn to accept.
+    pub(super) fn wake_fewer(&self, listener: usize) {
+        let mine = self.open(self.me, listener);
+        let fewer = (0..self.members.len()).filter(|shard| self.open(*shard, listener) < mine);
+        fewer.for_each(|shard| self.members[shard].waker.wake());
+    }
+}
