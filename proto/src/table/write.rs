@@ -12,7 +12,10 @@ use super::{
     },
     is_code,
 };
-use crate::ids::{PriceMicros, ScoreMillionths};
+use crate::{
+    ids::{PriceMicros, ScoreMillionths},
+    wire::{VARINT_BYTES_MAX, Writer},
+};
 use std::collections::BTreeSet;
 
 pub use super::bucket::group_of;
@@ -137,19 +140,26 @@ pub fn record(
     if segments.len() > SEGMENTS_MAX {
         return Err(WriteError::Segments);
     }
-    put_varint(out, (segments.len() as u64) << 1 | u64::from(base_price.is_some()));
+    let start = out.len();
+    // BOUND: the longest record of so many segments.
+    let longest = VARINT_BYTES_MAX * (2 + 3 * segments.len());
+    out.resize((start + longest).next_multiple_of(RECORD_ALIGN), 0);
+    let mut body = Writer::new(out.get_mut(start..).unwrap_or_default());
+    body.varint((segments.len() as u64) << 1 | u64::from(base_price.is_some()));
     if let Some(price) = base_price {
-        put_varint(out, price.number());
+        body.varint(price.number());
     }
     let mut next_rank = 0;
     for segment in segments {
         let delta = segment.rank.checked_sub(next_rank).ok_or(WriteError::Segments)?;
         next_rank = segment.rank.checked_add(1).ok_or(WriteError::Segments)?;
-        put_varint(out, delta.into());
-        put_varint(out, segment.price.map_or(0, |price| price.number() + 1));
-        put_varint(out, segment.score.map_or(0, |score| u64::from(score.number()) + 1));
+        body.varint(delta.into());
+        body.varint(segment.price.map_or(0, |price| price.number() + 1));
+        body.varint(segment.score.map_or(0, |score| u64::from(score.number()) + 1));
     }
-    out.resize(out.len().next_multiple_of(RECORD_ALIGN), 0);
+    let written = body.finish().unwrap_or_default();
+    // What was not written is zero, as what fills a record up is.
+    out.truncate((start + written).next_multiple_of(RECORD_ALIGN));
     Ok(())
 }
 
@@ -252,14 +262,6 @@ fn put(out: &mut [u8], at: usize, part: &[u8]) {
     if let Some(place) = out.get_mut(at..at + part.len()) {
         place.copy_from_slice(part);
     }
-}
-
-fn put_varint(out: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
 }
 
 /// Why a table cannot be built of something.

@@ -13,6 +13,7 @@ use super::{BuildError, output::scratch_file};
 use brink_proto::{
     ids::{PriceMicros, ScoreMillionths},
     table::Key,
+    wire::{VARINT_BYTES_MAX, Writer},
 };
 use std::{
     fs::File,
@@ -100,21 +101,25 @@ impl<'p> Gathered<'p> {
             rows.clear();
         }
         let start = rows.len();
-        rows.extend_from_slice(&key.hi.to_le_bytes());
-        rows.extend_from_slice(&key.lo.to_le_bytes());
-        rows.extend_from_slice(&[0; 4]);
-        put_varint(rows, (segments.len() as u64) << 1 | u64::from(base_price.is_some()));
+        // BOUND: the longest row of so many segments.
+        let longest = ROW_HEAD_BYTES + VARINT_BYTES_MAX * (2 + 3 * segments.len());
+        rows.resize(start + longest, 0);
+        let (head, body) = rows[start..].split_at_mut(ROW_HEAD_BYTES);
+        let mut body = Writer::new(body);
+        body.varint((segments.len() as u64) << 1 | u64::from(base_price.is_some()));
         if let Some(price) = base_price {
-            put_varint(rows, price.number());
+            body.varint(price.number());
         }
         for Numbered { number, price, score } in segments {
-            put_varint(rows, number.into());
-            put_varint(rows, price.map_or(0, |price| price.number() + 1));
-            put_varint(rows, score.map_or(0, |score| u64::from(score.number()) + 1));
+            body.varint(number.into());
+            body.varint(price.map_or(0, |price| price.number() + 1));
+            body.varint(score.map_or(0, |score| u64::from(score.number()) + 1));
         }
-        let body = start + ROW_HEAD_BYTES;
-        let bytes = (rows.len() - body) as u32;
-        rows[body - 4..body].copy_from_slice(&bytes.to_le_bytes());
+        let written = body.finish().expect("there is room for the longest");
+        head[..8].copy_from_slice(&key.hi.to_le_bytes());
+        head[8..16].copy_from_slice(&key.lo.to_le_bytes());
+        head[16..].copy_from_slice(&(written as u32).to_le_bytes());
+        rows.truncate(start + ROW_HEAD_BYTES + written);
         Ok(())
     }
 
@@ -123,13 +128,4 @@ impl<'p> Gathered<'p> {
         let rows = self.rows.iter().enumerate();
         rows.into_iter().try_for_each(|(partition, rows)| self.partitions.append(partition, rows))
     }
-}
-
-#[inline]
-fn put_varint(out: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
 }
