@@ -129,10 +129,11 @@ const ALLOWED: [(&str, &str, &str, &str); 8] = [
 ];
 
 /// Keys that take whatever stands there; the world decides whether it works.
-const FREE: [(&str, &str); 9] = [
+const FREE: [(&str, &str); 10] = [
     ("spool", "path"),
     ("objects", "endpoint"),
     ("objects", "region"),
+    ("listener.provider", "keep_query"),
     ("tables", "endpoint"),
     ("tables", "region"),
     ("tables", "path"),

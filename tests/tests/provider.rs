@@ -201,7 +201,9 @@ fn spooled(folder: &Path) -> Vec<u8> {
 
 #[test]
 fn who_did_not_consent_is_named_nowhere() {
-    let site = site("exchange = \"xandr\"\nack = { \"/v1/segments/\" = \"durable\" }");
+    let keeps = "[listener.provider]\nkeep_query = true";
+    let ack = "ack = { \"/v1/segments/\" = \"durable\" }";
+    let site = site(&format!("exchange = \"xandr\"\n{ack}\n{keeps}"));
     let serving = site.serve();
     await_ready(serving.listeners[0]);
     let [user, external, extended, agent, referer, ip, cookie, other] = NONCES;

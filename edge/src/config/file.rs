@@ -122,6 +122,9 @@ pub struct ProviderSection {
     /// Our own ids in the segment table.
     #[serde(default = "external")]
     pub external_namespace: String,
+    /// Whether rows keep the whole query, beside the columns that are made of it.
+    #[serde(default)]
+    pub keep_query: bool,
     /// What the exchange sends, and the query parameter that it sends it in; the rest by default.
     #[serde(default)]
     pub parameters: BTreeMap<String, String>,
@@ -137,6 +140,7 @@ impl Default for ProviderSection {
             late_percent_max: five(),
             namespace: None,
             external_namespace: external(),
+            keep_query: false,
             parameters: BTreeMap::new(),
         }
     }

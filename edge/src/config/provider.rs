@@ -20,6 +20,8 @@ pub struct ProviderConfig {
     pub namespace: String,
     /// Our ids there.
     pub external_namespace: String,
+    /// Whether rows keep the whole query.
+    pub keep_query: bool,
     /// Query parameters by what they mean.
     pub parameters: Vec<(Meaning, String)>,
     /// How long a request may have waited to be looked up.
@@ -70,6 +72,7 @@ pub(super) fn resolve(
         },
         namespace: namespace.clone(),
         external_namespace: provider.external_namespace.clone(),
+        keep_query: provider.keep_query,
         parameters: parameters(check, &key("provider.parameters"), &provider.parameters)?,
         budget: Duration::from_millis(budget),
         rate_per_shard: (rate > 0).then(|| rate as f64 / shards.max(1) as f64),

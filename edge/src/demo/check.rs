@@ -40,7 +40,7 @@ pub(super) fn objects(folder: &Path, board: &Board, script: &Script) -> Result<C
     let mut seen = std::collections::HashSet::new();
     let mut next: BTreeMap<i32, i64> = BTreeMap::new();
     for path in readback::objects_below(folder)?.into_iter().filter(is_ours) {
-        let rows = readback::rows(&path, "raw_query")?;
+        let rows = readback::rows(&path, script.asker.column())?;
         for row in &rows {
             // Names sort as the log does, so each shard's rows come in order of sequence.
             let expected = next.entry(row.shard).or_insert(0);

@@ -21,6 +21,14 @@ pub(super) enum Asker {
 }
 
 impl Asker {
+    /// The column of a row that has the nonce.
+    pub(super) fn column(self) -> &'static str {
+        match self {
+            Asker::Browser => "raw_query",
+            Asker::Exchange { .. } => "auction_id",
+        }
+    }
+
     /// The topic of the rows.
     pub(super) fn topic(self) -> &'static str {
         match self {
@@ -36,7 +44,7 @@ const PIXEL_BYTES: usize = 43;
 /// The seed of the demo's users.
 pub(super) const SEED: u64 = 1;
 
-/// The requests of one asker. Each carries `n=<incarnation>-<number>`.
+/// The requests of one asker. Each carries a nonce: `<incarnation>-<number>`.
 pub(super) struct Script {
     pub(super) asker: Asker,
     incarnation: Incarnation,
@@ -56,9 +64,9 @@ impl Script {
         self.answered.iter().filter(|a| **a).count()
     }
 
-    /// The number in a query, if it is a nonce of this run that was answered.
-    pub(super) fn number_of(&self, query: &str) -> Option<usize> {
-        let nonce = query.split('&').find_map(|pair| pair.strip_prefix("n="))?;
+    /// The number in what a row says, if it is a nonce of this run that was answered.
+    pub(super) fn number_of(&self, told: &str) -> Option<usize> {
+        let nonce = told.strip_prefix("n=").unwrap_or(told);
         let (incarnation, number) = nonce.split_once('-')?;
         let number: usize = number.parse().ok()?;
         let ours = incarnation.parse() == Ok(self.incarnation.0);
@@ -80,7 +88,7 @@ impl Scenario for Script {
             Asker::Exchange { users } => write!(
                 out,
                 "GET /v1/segments/xandr?uid={}&ip=192.0.2.{}&tag=20184711&country=US&gdpr=0\
-                 &auction_id={number}&n={incarnation}-{number} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+                 &auction_id={incarnation}-{number} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
                 user_id(SEED, number.wrapping_mul(STRIDE) % users.max(1)),
                 number % 254 + 1,
             ),

@@ -1,11 +1,13 @@
 //! What a user allows, for every role: signals as they were sent, decided upon as they were meant.
 
-use super::macros::decoded;
+use super::{macros::decoded, parameters::Values};
 use crate::consent::{Decider, Decision, Policy, Signals};
 
 /// Decides for one listener of one shard.
 pub struct Allowed {
     decider: Decider,
+    /// What is decided when there is no signal, as with nearly every pixel.
+    without_signal: Decision,
     rooms: [Box<[u8; STRING_BYTES_MAX]>; 4],
 }
 
@@ -23,11 +25,21 @@ impl Allowed {
     #[must_use]
     pub fn new(policy: Policy) -> Allowed {
         let rooms = [(); 4].map(|()| Box::new([0; STRING_BYTES_MAX]));
-        Allowed { decider: Decider::new(policy, REMEMBERED), rooms }
+        let decider = Decider::new(policy, REMEMBERED);
+        let without_signal = decider.decide(&Signals::default());
+        Allowed { decider, without_signal, rooms }
+    }
+
+    /// What a query and the header Sec-GPC allow.
+    #[inline]
+    pub fn decide_query(&mut self, values: &Values<'_>, gpc: bool) -> Decision {
+        if !gpc && !values.say_of_consent() {
+            return self.without_signal;
+        }
+        self.decide(&values.signals(gpc))
     }
 
     /// What signals allow that may be percent-encoded.
-    #[inline]
     pub fn decide(&mut self, signals: &Signals<'_>) -> Decision {
         let [tc, gpp, sid, us] = &mut self.rooms;
         self.decider.decide(&Signals {

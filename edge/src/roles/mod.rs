@@ -68,7 +68,7 @@ pub enum Ack {
 pub struct Moment {
     /// When it reached the shard, as time of day.
     pub time: Micros,
-    /// How long it has waited since then.
+    /// How long it has waited since then; for roles that have a budget of time.
     pub waited: Duration,
 }
 
@@ -130,6 +130,8 @@ pub trait Role: Sized + 'static {
     const OUTCOMES: &'static [&'static str] = &["answered"];
     /// Which of them says that it was too late to answer, if the role has a budget of time.
     const LATE: Option<usize> = None;
+    /// Whether it is given anything by the cluster while it runs.
+    const SUPPLIED: bool = false;
 
     /// Makes its view from a listener's configuration, and of what comes from the cluster.
     fn view(config: &ListenerConfig, supplies: Supplies) -> Self::View;
@@ -200,6 +202,9 @@ pub trait Service {
     /// Takes what has come from the cluster meanwhile; called once a turn.
     fn refresh(&mut self);
 
+    /// Whether anything comes from the cluster for it.
+    fn is_supplied(&self) -> bool;
+
     /// Whether it counts how long a request has waited.
     fn has_budget(&self) -> bool;
 }
@@ -237,7 +242,11 @@ impl<R: Role> Service for Hosted<R> {
                 Outcome::Answered
             }
             None => {
-                let waited = situation.clock.now().since(situation.arrived);
+                let waited = match R::LATE {
+                    Some(_) => situation.clock.now().since(situation.arrived),
+                    // Nobody asks, so the clock is not read.
+                    None => 0,
+                };
                 let moment = Moment { time: situation.time, waited: Duration::from_nanos(waited) };
                 R::handle(request, &self.view, &mut self.state, moment, answer)
             }
@@ -286,6 +295,10 @@ impl<R: Role> Service for Hosted<R> {
 
     fn refresh(&mut self) {
         R::refresh(&mut self.view);
+    }
+
+    fn is_supplied(&self) -> bool {
+        R::SUPPLIED
     }
 
     fn has_budget(&self) -> bool {

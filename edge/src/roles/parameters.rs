@@ -2,7 +2,6 @@
 
 use super::macros::expanded;
 use crate::consent::Signals;
-use memchr::memchr2_iter;
 
 /// What a parameter can mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +58,16 @@ impl Meaning {
         Meaning::Coppa,
     ];
 
+    /// The same, as bits.
+    const CONSENT_BITS: u32 = {
+        let (mut bits, mut at) = (0, 0);
+        while at < Meaning::CONSENT.len() {
+            bits |= 1 << Meaning::CONSENT[at] as u32;
+            at += 1;
+        }
+        bits
+    };
+
     /// All of them, with their names in a configuration and the query's names by default.
     pub const ALL: [(Meaning, &'static str, &'static str); 19] = [
         (Meaning::UserId, "user_id", "uid"),
@@ -104,14 +113,25 @@ const NONE: u8 = u8::MAX;
 
 /// The values of one query, as sent.
 #[derive(Debug, Clone, Copy)]
-pub struct Values<'q>([Option<&'q [u8]>; Meaning::ALL.len()]);
+pub struct Values<'q> {
+    values: [Option<&'q [u8]>; Meaning::ALL.len()],
+    /// Which of them were sent, as bits.
+    sent: u32,
+}
 
 impl<'q> Values<'q> {
     /// What was sent for a meaning.
     #[inline]
     #[must_use]
     pub fn of(&self, meaning: Meaning) -> Option<&'q [u8]> {
-        self.0.get(meaning as usize).copied().flatten()
+        self.values.get(meaning as usize).copied().flatten()
+    }
+
+    /// Whether it says anything of consent.
+    #[inline]
+    #[must_use]
+    pub fn say_of_consent(&self) -> bool {
+        self.sent & Meaning::CONSENT_BITS != 0
     }
 
     /// What it says of consent; the header Sec-GPC stands beside the query.
@@ -166,26 +186,64 @@ impl ParameterMap {
     #[inline]
     #[must_use]
     pub fn read<'q>(&self, query: &'q [u8]) -> Values<'q> {
-        let mut values = Values([None; Meaning::ALL.len()]);
+        let mut values = Values { values: [None; Meaning::ALL.len()], sent: 0 };
         let mut start = 0;
         let mut equals = None;
-        let ends = memchr2_iter(b'&', b'=', query).chain([query.len()]);
-        for at in ends {
-            if query.get(at) == Some(&b'=') {
-                equals = equals.or(Some(at));
-                continue;
+        let (words, rest) = query.as_chunks::<8>();
+        for (at, word) in words.iter().enumerate() {
+            let mut marks = marks(u64::from_le_bytes(*word));
+            while marks != 0 {
+                let place = at * 8 + marks.trailing_zeros() as usize / 8;
+                marks &= marks - 1;
+                self.mark(query, place, &mut start, &mut equals, &mut values);
             }
-            if let Some(equals) = equals.take()
-                && let (Some(name), Some(value)) =
-                    (query.get(start..equals), query.get(equals + 1..at))
-                && let Some(meaning) = self.meaning(name)
-                && let Some(slot) = values.0.get_mut(meaning as usize)
-            {
-                *slot = slot.or(Some(value));
-            }
-            start = at + 1;
         }
+        let from = query.len() - rest.len();
+        for (at, byte) in rest.iter().enumerate() {
+            if matches!(byte, b'&' | b'=') {
+                self.mark(query, from + at, &mut start, &mut equals, &mut values);
+            }
+        }
+        self.pair(query, start, equals, query.len(), &mut values);
         values
+    }
+
+    /// An ampersand ends a parameter, and the first equals sign in it its name.
+    #[inline]
+    fn mark<'q>(
+        &self,
+        query: &'q [u8],
+        at: usize,
+        start: &mut usize,
+        equals: &mut Option<usize>,
+        values: &mut Values<'q>,
+    ) {
+        if query.get(at) == Some(&b'=') {
+            *equals = equals.or(Some(at));
+            return;
+        }
+        self.pair(query, *start, equals.take(), at, values);
+        *start = at + 1;
+    }
+
+    #[inline]
+    fn pair<'q>(
+        &self,
+        query: &'q [u8],
+        start: usize,
+        equals: Option<usize>,
+        end: usize,
+        values: &mut Values<'q>,
+    ) {
+        if let Some(equals) = equals
+            && let Some(name) = query.get(start..equals)
+            && let Some(meaning) = self.meaning(name)
+            && let Some(value) = query.get(equals + 1..end)
+            && let Some(slot) = values.values.get_mut(meaning as usize)
+        {
+            *slot = slot.or(Some(value));
+            values.sent |= 1 << meaning as u32;
+        }
     }
 
     #[inline]
@@ -199,6 +257,15 @@ impl ParameterMap {
             at = known.next;
         }
     }
+}
+
+/// The high bit of each byte that is an ampersand or an equals sign.
+#[inline]
+fn marks(word: u64) -> u64 {
+    const LOW: u64 = 0x7F7F_7F7F_7F7F_7F7F;
+    let is_zero = |v: u64| !(((v & LOW) + LOW) | v | LOW);
+    let every = |byte: u8| u64::from_ne_bytes([byte; 8]);
+    is_zero(word ^ every(b'&')) | is_zero(word ^ every(b'='))
 }
 
 #[inline]

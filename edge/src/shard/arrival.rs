@@ -50,7 +50,7 @@ impl Arrival {
     }
 
     /// The ring was entered and left at `now`; `slept_until` is when it would have been left at the
-    /// latest, if it was allowed to sleep; so many connections are `open`. When what it brought can
+    /// latest, if it was allowed to sleep; `open` counts the connections. When what it brought can
     /// have come at the earliest.
     #[inline]
     pub(super) fn entered(
@@ -58,7 +58,7 @@ impl Arrival {
         now: Nanos,
         slept_until: Option<Nanos>,
         ring: &impl Ring,
-        open: u32,
+        open: impl FnOnce() -> u32,
     ) -> Nanos {
         let before = self.quiet_at;
         let arrived = match slept_until {
@@ -78,12 +78,16 @@ impl Arrival {
             }
         };
         self.quiet_at = now;
-        self.carry(arrived, now, ring.has_more(), open)
+        let stalled = now.since(arrived) > CARRY.as_nanos() as u64;
+        if !stalled && self.carried.is_none() {
+            return arrived;
+        }
+        self.carry(arrived, stalled, ring.has_more(), open())
     }
 
     /// Lets what a stall has left behind be as old as the stall.
-    #[inline]
-    fn carry(&mut self, arrived: Nanos, now: Nanos, has_more: bool, open: u32) -> Nanos {
+    #[cold]
+    fn carry(&mut self, arrived: Nanos, stalled: bool, has_more: bool, open: u32) -> Nanos {
         let since = self.carried.map_or(arrived, |carried| carried.since.min(arrived));
         self.carried = match self.carried {
             _ if !has_more => None,
@@ -91,9 +95,7 @@ impl Arrival {
                 Some(Carried { since, enters: carried.enters - 1 })
             }
             // Each connection has one receive under way, so no more completions than that wait.
-            None if now.since(arrived) > CARRY.as_nanos() as u64 => {
-                Some(Carried { since, enters: open / MADE_MIN + 1 })
-            }
+            None if stalled => Some(Carried { since, enters: open / MADE_MIN + 1 }),
             _ => None,
         };
         since
@@ -194,7 +196,8 @@ mod tests {
             (ms(71), ms(71), true, ms(71)),
         ];
         for (at, (arrived, now, has_more, want)) in rows.into_iter().enumerate() {
-            assert_eq!(arrival.carry(arrived, now, has_more, 40), want, "row {at}");
+            let stalled = now.since(arrived) > CARRY.as_nanos() as u64;
+            assert_eq!(arrival.carry(arrived, stalled, has_more, 40), want, "row {at}");
         }
     }
 }

@@ -27,6 +27,10 @@ pub struct ListenerParts {
 pub(super) struct Listener {
     pub(super) index: u16,
     pub(super) service: Box<dyn Service>,
+    /// Whether something comes from the cluster for it.
+    pub(super) is_supplied: bool,
+    /// Whether it counts how long a request has waited.
+    pub(super) has_budget: bool,
     pub(super) allow: Cidrs,
     pub(super) trusted: Cidrs,
     pub(super) deadlines: Deadlines,
@@ -49,6 +53,8 @@ impl Listener {
         let ListenerParts { config, service } = parts;
         Listener {
             index,
+            is_supplied: service.is_supplied(),
+            has_budget: service.has_budget(),
             service,
             allow: config.allow,
             trusted: config.trusted_proxies,
@@ -180,6 +186,10 @@ mod tests {
         }
 
         fn refresh(&mut self) {}
+
+        fn is_supplied(&self) -> bool {
+            false
+        }
 
         fn has_budget(&self) -> bool {
             false

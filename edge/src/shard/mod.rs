@@ -199,11 +199,11 @@ impl<R: Ring, C: Clock> Shard<R, C> {
         self.ring.enter(wait)?;
         self.now = self.clock.now();
         self.turns += 1;
-        let open = self.listeners.iter().map(|listener| listener.connections).sum();
+        let open = || self.listeners.iter().map(|listener| listener.connections).sum();
         let slept_until = parks.then_some(deadline);
         let arrived = self.arrival.entered(self.now, slept_until, &self.ring, open);
         self.take_completions(arrived);
-        self.listeners.iter_mut().for_each(|listener| listener.service.refresh());
+        self.listeners.iter_mut().filter(|l| l.is_supplied).for_each(|l| l.service.refresh());
         self.release_held();
         self.serve();
         self.take_news();
@@ -286,7 +286,7 @@ impl<R: Ring, C: Clock> Shard<R, C> {
     fn next_deadline(&self) -> Nanos {
         let tap = self.tap.next_deadline();
         let wheel = self.wheel.next_deadline();
-        let counts = |l: &Listener| l.connections > 0 && l.service.has_budget();
+        let counts = |l: &Listener| l.has_budget && l.connections > 0;
         let park = if self.listeners.iter().any(counts) { BUDGET_PARK_MAX } else { PARK_MAX };
         let far = self.now.after(park);
         [tap, wheel, self.drain_until].into_iter().flatten().fold(far, Nanos::min)

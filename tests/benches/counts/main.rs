@@ -16,6 +16,7 @@
 
 mod belt;
 mod callgrind;
+mod exchange;
 mod scenario;
 
 #[path = "../../../edge/benches/browsers/mod.rs"]

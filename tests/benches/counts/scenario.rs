@@ -1,7 +1,7 @@
 //! What is counted: the real shard, with its tap, role, connections and wheel, under a clock that
 //! is moved by hand and a ring without a kernel.
 
-use crate::{belt::Belt, browsers};
+use crate::{belt::Belt, browsers, exchange};
 use brink_proto::ids::{Incarnation, Name, ShardId};
 use brink_shipper::intake::{self, SpoolEnd};
 use brink_tests::sim::{clock::SimClock, world};
@@ -17,6 +17,7 @@ use edge::{
         Idle, ListenerParts, Shard, ShardParts, control::Control, counters::ShardCounters,
         latency::latency,
     },
+    table::handover::TableGiver,
     tap::{Speaker, Tap, TapCounters},
 };
 use std::sync::Arc;
@@ -31,20 +32,28 @@ pub(super) struct Scenario {
     lanes: usize,
     parts: usize,
     ack: &'static str,
-    probe: bool,
+    asks: Asks,
     /// Time between two turns.
     turn_us: u64,
 }
 
+/// What is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asks {
+    Pixel,
+    Probe,
+    Segments,
+}
+
 /// All of them.
-pub(super) const SCENARIOS: [Scenario; 5] = [
+pub(super) const SCENARIOS: [Scenario; 7] = [
     Scenario {
         name: "pixel_alone",
         about: "a pixel, one request a turn",
         lanes: 1,
         parts: 1,
         ack: "received",
-        probe: false,
+        asks: Asks::Pixel,
         turn_us: 200,
     },
     Scenario {
@@ -53,7 +62,7 @@ pub(super) const SCENARIOS: [Scenario; 5] = [
         lanes: 32,
         parts: 1,
         ack: "received",
-        probe: false,
+        asks: Asks::Pixel,
         turn_us: 300,
     },
     Scenario {
@@ -62,7 +71,7 @@ pub(super) const SCENARIOS: [Scenario; 5] = [
         lanes: 1,
         parts: 2,
         ack: "received",
-        probe: false,
+        asks: Asks::Pixel,
         turn_us: 200,
     },
     Scenario {
@@ -71,7 +80,7 @@ pub(super) const SCENARIOS: [Scenario; 5] = [
         lanes: 1,
         parts: 1,
         ack: "durable",
-        probe: false,
+        asks: Asks::Pixel,
         turn_us: 500,
     },
     Scenario {
@@ -80,8 +89,26 @@ pub(super) const SCENARIOS: [Scenario; 5] = [
         lanes: 1,
         parts: 1,
         ack: "received",
-        probe: true,
+        asks: Asks::Probe,
         turn_us: 200,
+    },
+    Scenario {
+        name: "provider_alone",
+        about: "a user's segments, one request a turn",
+        lanes: 1,
+        parts: 1,
+        ack: "received",
+        asks: Asks::Segments,
+        turn_us: 200,
+    },
+    Scenario {
+        name: "provider_busy",
+        about: "users' segments, 32 requests a turn",
+        lanes: 32,
+        parts: 1,
+        ack: "received",
+        asks: Asks::Segments,
+        turn_us: 300,
     },
 ];
 
@@ -101,6 +128,8 @@ pub(super) struct Driven {
     clock: SimClock,
     counters: Arc<ShardCounters>,
     turn_us: u64,
+    /// Keeps the table alive.
+    _giver: TableGiver,
 }
 
 impl Scenario {
@@ -111,9 +140,10 @@ impl Scenario {
 
     fn requests(&self) -> Vec<Vec<Vec<u8>>> {
         let parts = |number: u64| {
-            let request = match self.probe {
-                true => b"GET /ready HTTP/1.1\r\nHost: px.example.net\r\n\r\n".to_vec(),
-                false => browsers::request(number),
+            let request = match self.asks {
+                Asks::Probe => b"GET /ready HTTP/1.1\r\nHost: px.example.net\r\n\r\n".to_vec(),
+                Asks::Pixel => browsers::request(number),
+                Asks::Segments => exchange::request(number),
             };
             let part = request.len().div_ceil(self.parts);
             request.chunks(part).map(<[u8]>::to_vec).collect()
@@ -123,9 +153,12 @@ impl Scenario {
 
     fn driven(&self) -> Driven {
         let clock = SimClock::new(1_795_417_201_000_000);
-        let config = world::config(self.ack, self.lanes as u32);
+        let (role, config) = match self.asks {
+            Asks::Segments => ("provider", world::provider_config(self.lanes as u32)),
+            _ => ("pixel", world::config(self.ack, self.lanes as u32)),
+        };
         let roles = Roles::standard();
-        let topics = roles.topics(["pixel"].into_iter());
+        let topics = roles.topics([role].into_iter());
         let names: Vec<_> = topics.iter().map(|t| Name::new(t.topic).expect("a name")).collect();
         let (end, spool) = intake::ring(BATCH_BUFFERS, Box::new(|| {}));
         let buffers = ReceiveBuffers::map(64).expect("memory");
@@ -137,8 +170,11 @@ impl Scenario {
         let control = Arc::new(Control::new(1));
         control.set_ready(true);
         let listener = config.listeners[0].clone();
-        let service =
-            roles.by_name("pixel").expect("a role").host(&listener, &topics, Supplies::default())();
+        let (giver, supplies) = match self.asks {
+            Asks::Segments => exchange::supplies(),
+            _ => (TableGiver::new(0).0, Supplies::default()),
+        };
+        let service = roles.by_name(role).expect("a role").host(&listener, &topics, supplies)();
         let shard = Shard::new(ShardParts {
             ring: Belt::new(self.lanes, self.requests(), BufferFiller::new(&buffers)),
             clock: clock.clone(),
@@ -155,7 +191,7 @@ impl Scenario {
             counters: Arc::clone(&counters),
             latency: latency(1).0,
         });
-        Driven { shard, spool, clock, counters, turn_us: self.turn_us }
+        Driven { shard, spool, clock, counters, turn_us: self.turn_us, _giver: giver }
     }
 
     /// Runs it; how many requests were answered in turns that are counted.

@@ -60,6 +60,7 @@ impl World {
             form: Form::Price,
             namespace: "xandr".to_owned(),
             external_namespace: "external".to_owned(),
+            keep_query: true,
             parameters: Meaning::ALL.map(|(meaning, _, name)| (meaning, name.to_owned())).to_vec(),
             budget: Duration::from_millis(7),
             rate_per_shard: None,

@@ -106,17 +106,33 @@ pub struct Appliance<'a> {
 /// The configuration of a listener, with `ack` for its pixel.
 #[must_use]
 pub fn config(ack: &str, connections: u32) -> EdgeConfig {
+    resolved(&format!(
+        "name = \"pixel\"\nrole = \"pixel\"\nconnections_max = {connections}\n\
+         ack = {{ \"/i.gif\" = \"{ack}\" }}"
+    ))
+}
+
+/// The configuration of an appliance that provides.
+///
+/// # Panics
+/// When it makes no sense, which it does.
+#[must_use]
+pub fn provider_config(connections: u32) -> EdgeConfig {
+    resolved(&format!(
+        "name = \"provider\"\nrole = \"provider\"\nexchange = \"xandr\"\n\
+         connections_max = {connections}\n[tables]\nurl = \"file:tables\"\npath = \"served\""
+    ))
+}
+
+fn resolved(listener: &str) -> EdgeConfig {
     let text = format!(
         r#"
         [edge]
         name = "sim"
         [[listener]]
-        name = "pixel"
-        role = "pixel"
         address = "127.0.0.1:0"
         allow = ["127.0.0.0/8"]
-        connections_max = {connections}
-        ack = {{ "/i.gif" = "{ack}" }}
+        {listener}
         [admin]
         address = "127.0.0.1:0"
         [spool]

@@ -74,7 +74,7 @@ impl Role for Pixel {
             return Outcome::Answered;
         }
         let values = view.parameters.read(request.head.query.unwrap_or_default());
-        let consent = state.allowed.decide(&values.signals(request.head.fields.gpc));
+        let consent = state.allowed.decide_query(&values, request.head.fields.gpc);
         let (outcome, peer, client) = if consent.verdict.permits() {
             (0, Shown::Whole, request.client)
         } else {

@@ -55,6 +55,7 @@ impl Role for Provider {
     const TOPICS: &'static [&'static Schema] = &[&LOOKUPS];
     const ROUTES: &'static [&'static str] = &[view::PATH];
     const OUTCOMES: &'static [&'static str] = &Outcome::LABELS;
+    const SUPPLIED: bool = true;
     const LATE: Option<usize> = Some(Outcome::Late as usize);
 
     fn view(config: &ListenerConfig, supplies: Supplies) -> ProviderView {
@@ -114,7 +115,7 @@ impl Role for Provider {
                 0 => None,
                 count => Some((lines.in_a_row(), count)),
             },
-            query: head.query,
+            query: head.query.filter(|_| view.keep_query),
         };
         super::Outcome::Event {
             topic: 0,

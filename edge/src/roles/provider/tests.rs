@@ -52,6 +52,7 @@ fn config(form: Form, rate: Option<f64>) -> ProviderConfig {
         form,
         namespace: "xandr".to_owned(),
         external_namespace: "external".to_owned(),
+        keep_query: true,
         parameters: Meaning::ALL.map(|(meaning, _, name)| (meaning, name.to_owned())).to_vec(),
         budget: Duration::from_millis(7),
         rate_per_shard: rate,

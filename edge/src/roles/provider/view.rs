@@ -27,6 +27,8 @@ pub struct ProviderView {
     pub(super) form: Form,
     /// The exchange's names of what it sends.
     pub(super) parameters: ParameterMap,
+    /// Whether rows keep the whole query.
+    pub(super) keep_query: bool,
     /// The exchange's ids.
     pub(super) user: IdKind,
     /// Ours.
@@ -76,6 +78,7 @@ impl ProviderView {
             budget: provider.budget,
             rate: provider.rate_per_shard,
             form: provider.form,
+            keep_query: provider.keep_query,
             parameters: ParameterMap::new(names),
             user: IdKind::new(&provider.namespace),
             external: IdKind::new(&provider.external_namespace),
