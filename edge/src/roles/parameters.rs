@@ -188,60 +188,35 @@ impl ParameterMap {
     pub fn read<'q>(&self, query: &'q [u8]) -> Values<'q> {
         let mut values = Values { values: [None; Meaning::ALL.len()], sent: 0 };
         let mut start = 0;
-        let mut equals = None;
         let (words, rest) = query.as_chunks::<8>();
         for (at, word) in words.iter().enumerate() {
-            let mut marks = marks(u64::from_le_bytes(*word));
-            while marks != 0 {
-                let place = at * 8 + marks.trailing_zeros() as usize / 8;
-                marks &= marks - 1;
-                self.mark(query, place, &mut start, &mut equals, &mut values);
+            let mut ampersands = ampersands(u64::from_le_bytes(*word));
+            while ampersands != 0 {
+                let end = at * 8 + ampersands.trailing_zeros() as usize / 8;
+                ampersands &= ampersands - 1;
+                self.take(query.get(start..end), &mut values);
+                start = end + 1;
             }
         }
         let from = query.len() - rest.len();
-        for (at, byte) in rest.iter().enumerate() {
-            if matches!(byte, b'&' | b'=') {
-                self.mark(query, from + at, &mut start, &mut equals, &mut values);
-            }
+        for (at, _) in rest.iter().enumerate().filter(|(_, byte)| **byte == b'&') {
+            self.take(query.get(start..from + at), &mut values);
+            start = from + at + 1;
         }
-        self.pair(query, start, equals, query.len(), &mut values);
+        self.take(query.get(start..), &mut values);
         values
     }
 
-    /// An ampersand ends a parameter, and the first equals sign in it its name.
+    /// Takes `name=value`, if somebody wants it.
     #[inline]
-    fn mark<'q>(
-        &self,
-        query: &'q [u8],
-        at: usize,
-        start: &mut usize,
-        equals: &mut Option<usize>,
-        values: &mut Values<'q>,
-    ) {
-        if query.get(at) == Some(&b'=') {
-            *equals = equals.or(Some(at));
-            return;
-        }
-        self.pair(query, *start, equals.take(), at, values);
-        *start = at + 1;
-    }
-
-    #[inline]
-    fn pair<'q>(
-        &self,
-        query: &'q [u8],
-        start: usize,
-        equals: Option<usize>,
-        end: usize,
-        values: &mut Values<'q>,
-    ) {
-        if let Some(equals) = equals
-            && let Some(name) = query.get(start..equals)
+    fn take<'q>(&self, pair: Option<&'q [u8]>, values: &mut Values<'q>) {
+        if let Some(pair) = pair
+            && let Some(equals) = pair.iter().position(|byte| *byte == b'=')
+            && let Some((name, value)) = pair.split_at_checked(equals)
             && let Some(meaning) = self.meaning(name)
-            && let Some(value) = query.get(equals + 1..end)
             && let Some(slot) = values.values.get_mut(meaning as usize)
         {
-            *slot = slot.or(Some(value));
+            *slot = slot.or(value.get(1..));
             values.sent |= 1 << meaning as u32;
         }
     }
@@ -259,13 +234,12 @@ impl ParameterMap {
     }
 }
 
-/// The high bit of each byte that is an ampersand or an equals sign.
+/// The high bit of each byte that is an ampersand.
 #[inline]
-fn marks(word: u64) -> u64 {
+fn ampersands(word: u64) -> u64 {
     const LOW: u64 = 0x7F7F_7F7F_7F7F_7F7F;
-    let is_zero = |v: u64| !(((v & LOW) + LOW) | v | LOW);
-    let every = |byte: u8| u64::from_ne_bytes([byte; 8]);
-    is_zero(word ^ every(b'&')) | is_zero(word ^ every(b'='))
+    let other = word ^ u64::from_ne_bytes([b'&'; 8]);
+    !(((other & LOW) + LOW) | other | LOW)
 }
 
 #[inline]
