@@ -342,6 +342,10 @@ impl<S: Scenario> Worker<S> {
         self.flights.remove(index);
         match verdict {
             Verdict::Right => self.counts.answered += 1,
+            Verdict::Nothing => {
+                self.counts.answered += 1;
+                self.counts.empty += 1;
+            }
             Verdict::Wrong(_) => self.counts.wrong += 1,
         }
         self.recorder.answered(flight.due, flight.sent, now);

@@ -156,6 +156,9 @@ pub struct Counts {
     pub sent: u64,
     /// Requests that were answered rightly.
     pub answered: u64,
+    /// Of them, those that said that there is nothing.
+    #[serde(default)]
+    pub empty: u64,
     /// Answers that were wrong.
     pub wrong: u64,
     /// Attempts to connect that were refused, or not taken in time.
@@ -258,6 +261,7 @@ impl Counts {
         self.due += other.due;
         self.sent += other.sent;
         self.answered += other.answered;
+        self.empty += other.empty;
         self.wrong += other.wrong;
         self.refused += other.refused;
         self.broken += other.broken;

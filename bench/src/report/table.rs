@@ -93,12 +93,12 @@ fn row(name: &str, quantiles: Option<&Quantiles>, out: &mut String) {
 }
 
 fn counts(counts: &Counts, out: &mut String) {
-    let Counts { due, sent, answered, wrong, refused, broken, timeouts, reconnects, queued } =
+    let Counts { due, sent, answered, empty, wrong, refused, broken, timeouts, reconnects, queued } =
         counts;
     let _ = writeln!(
         out,
-        "due {due}, sent {sent}, answered {answered}, wrong {wrong}, broken {broken}, timeouts \
-         {timeouts}\nqueued {queued}, reconnects {reconnects}, refused {refused}"
+        "due {due}, sent {sent}, answered {answered} ({empty} with nothing), wrong {wrong}, broken \
+         {broken}, timeouts {timeouts}\nqueued {queued}, reconnects {reconnects}, refused {refused}"
     );
 }
 

@@ -73,6 +73,8 @@ pub struct Answer<'a> {
 pub enum Verdict {
     /// What was asked for.
     Right,
+    /// Rightly, that there is nothing: no bid, no segment.
+    Nothing,
     /// Something else; why.
     Wrong(&'static str),
 }

@@ -33,7 +33,9 @@ impl Scenario for Provider {
             return Verdict::Wrong("the body does not end in a line feed");
         };
         // Nothing to say is one line feed, and only then may a line be empty.
-        if lines.is_empty() || lines.split(|byte| *byte == b'\n').all(is_segment) {
+        if lines.is_empty() {
+            Verdict::Nothing
+        } else if lines.split(|byte| *byte == b'\n').all(is_segment) {
             Verdict::Right
         } else {
             Verdict::Wrong("a line of the body is no CODE and no CODE:INT")
@@ -72,7 +74,9 @@ mod tests {
             (404, "\n", false),
         ] {
             let answer = Answer { status, body: body.as_bytes(), closes: false };
-            assert_eq!(provider.check(0, &answer) == Verdict::Right, right, "{status} {body:?}");
+            let verdict = provider.check(0, &answer);
+            assert_eq!(!matches!(verdict, Verdict::Wrong(_)), right, "{status} {body:?}");
+            assert_eq!(verdict == Verdict::Nothing, right && body == "\n", "{status} {body:?}");
         }
     }
 }

@@ -59,14 +59,12 @@ impl Meaning {
     ];
 
     /// The same, as bits.
-    const CONSENT_BITS: u32 = {
-        let (mut bits, mut at) = (0, 0);
-        while at < Meaning::CONSENT.len() {
-            bits |= 1 << Meaning::CONSENT[at] as u32;
-            at += 1;
-        }
-        bits
-    };
+    const CONSENT_BITS: u32 = 1 << Meaning::Gdpr as u32
+        | 1 << Meaning::GdprConsent as u32
+        | 1 << Meaning::Gpp as u32
+        | 1 << Meaning::GppSid as u32
+        | 1 << Meaning::UsPrivacy as u32
+        | 1 << Meaning::Coppa as u32;
 
     /// All of them, with their names in a configuration and the query's names by default.
     pub const ALL: [(Meaning, &'static str, &'static str); 19] = [
