@@ -166,31 +166,73 @@ impl Downlink {
     pub async fn fetch(&self, manifest: &TableManifest) -> Result<LocalTable, DownlinkError> {
         let partial = self.folder.partial();
         let disk = |source| DownlinkError::Disk { path: partial.clone(), source };
-        let mut file = File::create(&partial).map_err(disk)?;
-        let mut digest = Sha256::new();
-        let mut found = 0;
+        let mut incoming = Incoming {
+            file: File::create(&partial).map_err(disk)?,
+            digest: Sha256::new(),
+            bytes: 0,
+        };
         let version = manifest.version;
         let mut parts = self.store.get(&Key::from(manifest.file.as_str())).await?.into_stream();
-        // BOUND: no more is taken than was announced.
+        let mut gathered = Vec::with_capacity(GATHERED_BYTES);
+        // BOUND: no more is taken than was announced, and one part.
         while let Some(part) = parts.next().await {
-            let part = part?;
-            found += part.len() as u64;
-            if found > manifest.bytes {
+            gathered.extend_from_slice(&part?);
+            if gathered.len() >= GATHERED_BYTES {
+                (incoming, gathered) = incoming.take(gathered).await.map_err(disk)?;
+            }
+            if incoming.bytes + gathered.len() as u64 > manifest.bytes {
                 break;
             }
-            digest.update(&part);
-            file.write_all(&part).map_err(disk)?;
-            // The thread has other work, and so has the disk.
-            tokio::task::yield_now().await;
         }
-        if found != manifest.bytes {
+        (incoming, _) = incoming.take(gathered).await.map_err(disk)?;
+        if incoming.bytes != manifest.bytes {
+            let found = incoming.bytes;
             return Err(DownlinkError::Length { version, found, said: manifest.bytes });
         }
-        let found: String = digest.finalize().iter().map(|b| format!("{b:02x}")).collect();
+        let found = incoming.finish().await.map_err(disk)?;
         if found != manifest.sha256 {
             return Err(DownlinkError::Digest { version, found, said: manifest.sha256.clone() });
         }
-        file.sync_all().map_err(disk)?;
         self.folder.take(manifest).map_err(disk)
     }
+}
+
+/// Bytes that are written and digested at once.
+const GATHERED_BYTES: usize = 4 << 20;
+
+/// A table on its way to the disk. A disk may take its time and a digest needs a core: both happen on
+/// a thread beside the one that has objects to deliver and operators to answer.
+struct Incoming {
+    file: File,
+    digest: Sha256,
+    bytes: u64,
+}
+
+impl Incoming {
+    async fn take(mut self, mut part: Vec<u8>) -> io::Result<(Incoming, Vec<u8>)> {
+        beside(move || {
+            self.digest.update(&part);
+            self.file.write_all(&part)?;
+            self.bytes += part.len() as u64;
+            part.clear();
+            Ok((self, part))
+        })
+        .await
+    }
+
+    /// What was written is on the disk; its digest.
+    async fn finish(self) -> io::Result<String> {
+        beside(move || {
+            self.file.sync_all()?;
+            Ok(self.digest.finalize().iter().map(|b| format!("{b:02x}")).collect())
+        })
+        .await
+    }
+}
+
+async fn beside<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(io::Error::other)?
 }
