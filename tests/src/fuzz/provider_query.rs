@@ -9,7 +9,10 @@ use brink_proto::{
     wire::Writer,
 };
 use edge::{
-    config::{file::DialectWord, provider::ProviderConfig},
+    config::{
+        file::DialectWord,
+        provider::{ProviderConfig, TEXT_BYTES_MAX},
+    },
     consent::Policy,
     http::{
         answer::Answer,
@@ -64,6 +67,7 @@ impl World {
             budget: Duration::from_millis(7),
             rate_per_shard: None,
             late_percent_max: 5,
+            text_bytes_max: TEXT_BYTES_MAX,
         };
         let supplies = Supplies { table: takers.pop() };
         let policy = Policy { vendor: 42, ..Policy::default() };
