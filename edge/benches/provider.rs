@@ -140,6 +140,7 @@ impl Calls {
             budget: Duration::from_millis(7),
             rate_per_shard: None,
             late_percent_max: 5,
+            text_bytes_max: 0,
         };
         let supplies = Supplies { table: takers.pop() };
         let policy = Policy::default();

@@ -119,7 +119,7 @@ const REFUSED: [(&str, &str, &str); 39] = [
 /// The same, where the error is the parser's or says more than what is allowed.
 const ALLOWED: [(&str, &str, &str, &str); 8] = [
     ("spool", "quota_bytes", "16777215", "4 segments or more"),
-    ("listener.provider", "dialect", "\"x\"", "`xandr`"),
+    ("listener.provider", "dialect", "\"x\"", "`xandr`, `google`"),
     ("listener.provider", "form", "\"x\"", "`price`, `code`"),
     ("tables", "bytes_max", "0", "1 MiB to a quarter of the memory"),
     ("threads", "spin", "\"x\"", "`off`, `balanced`, `dedicated`"),

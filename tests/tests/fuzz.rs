@@ -62,6 +62,11 @@ fn any_query_is_answered_by_whole_lines_and_its_row_decodes() {
 }
 
 #[test]
+fn any_segment_request_is_answered_and_a_second_reader_agrees() {
+    check("provider_json", 3000);
+}
+
+#[test]
 fn any_consent_string_is_decided_alike_however_it_comes() {
     check("consent_strings", 2000);
 }

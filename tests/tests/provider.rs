@@ -12,8 +12,10 @@ use brink_tests::{
     site::Site,
     tables::{LISTENER, provider, publish, sections, table},
 };
+use flate2::{Compression, write::GzEncoder};
 use std::{
     fs,
+    io::Write,
     net::SocketAddr,
     path::Path,
     thread,
@@ -252,5 +254,81 @@ fn who_did_not_consent_is_named_nowhere() {
         ] {
             assert!(!found.contains(nonce), "{nonce} stands in {place}");
         }
+    }
+}
+
+/// A POST of a segment request, packed, as Google sends it.
+fn segment_request(json: &str) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(json.as_bytes()).unwrap();
+    let body = encoder.finish().unwrap();
+    let head = format!(
+        "POST /v1/segments/google HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n\
+         Content-Encoding: gzip\r\nAccept-Encoding: gzip\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    [head.as_bytes(), &body].concat()
+}
+
+#[test]
+fn google_is_answered_in_json_and_told_in_rows() {
+    let dir = tempfile::tempdir().unwrap();
+    publish(dir.path(), 1, &table(&["7"], "sports"));
+    let sections = sections(dir.path(), "");
+    let listener = "exchange = \"google\"\n[listener.provider]\ndialect = \"google\"\n\
+                    namespace = \"xandr\"\nbudget_ms = 10000\nlate_percent_max = 100";
+    let running = start(&provider(listener, &sections));
+    await_ready(running.address());
+    let mut client = running.connect();
+    let user = r#""imp":[{"tagid":"t-1"},{"tagid":"t-2"}],"user":{"id":7,"eids":[{"source":"a.b",
+        "uids":[{"id":"nonce-eid"}]}]},"device":{"ip":"203.0.113.77","ua":"nonce-agent","geo":{
+        "country":"USA","city":"nonce-city"}},"site":{"page":"nonce-page"}"#;
+    client.send(segment_request(&format!(r#"{{"segment_request_id":"first",{user}}}"#)));
+    let answer = client.response();
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.header("content-type"), Some("application/json"));
+    assert_eq!(answer.header("content-encoding"), None, "it is short");
+    assert_eq!(answer.header("connection"), Some("keep-alive"));
+    assert_eq!(answer.body, br#"{"segment":[{"segment_id":"sports"}]}"#);
+    // Nobody, somebody who opted out, no JSON, no gzip: one connection, and nothing to say.
+    let packed = segment_request("{");
+    let broken = [&packed[..packed.len() - 1], b"x"].concat();
+    let denied = r#""regs":{"ext":{"us_privacy":"1YYN"}}"#;
+    for request in [
+        segment_request(r#"{"segment_request_id":"second","user":{"id":"8"}}"#),
+        segment_request(&format!(r#"{{"segment_request_id":"third",{user},{denied}}}"#)),
+        segment_request(&format!(r#"{{"segment_request_id":"fourth",{user}"#)),
+        broken,
+        b"GET /v1/segments/google HTTP/1.1\r\nHost: a\r\n\r\n".to_vec(),
+    ] {
+        client.send(request);
+        let answer = client.response();
+        assert_eq!((answer.status, answer.header("content-length")), (204, None));
+        assert_eq!(answer.header("connection"), Some("keep-alive"));
+    }
+    drop(client);
+
+    let (_, folder) = running.stop();
+    let column = |name: &str| {
+        let rows = rows(folder.path(), name);
+        rows.into_iter().map(|row| row.text.unwrap_or_default()).collect::<Vec<_>>()
+    };
+    let outcomes = ["segments", "unknown", "denied", "bad_request", "bad_request", "bad_request"];
+    assert_eq!(column("outcome"), outcomes);
+    for (name, want) in [
+        ("auction_id", ["first", "second", "third"]),
+        ("tag_id", ["t-1", "", "t-1"]),
+        ("user_id", ["7", "8", ""]),
+        ("extended_ids", ["a.b,nonce-eid", "", ""]),
+        ("client_address", ["203.0.113.77", "", "203.0.113.0"]),
+        ("user_agent", ["nonce-agent", "", ""]),
+        ("referer", ["nonce-page", "", ""]),
+        ("country", ["USA", "", "USA"]),
+        ("city", ["nonce-city", "", ""]),
+        ("matched_namespace", ["xandr", "", ""]),
+        ("answered_segments", ["sports", "", ""]),
+        ("consent_reason", ["", "", "us_privacy_opt_out"]),
+    ] {
+        assert_eq!(column(name), [&want[..], &[""; 3]].concat(), "{name}");
     }
 }

@@ -101,15 +101,16 @@ pub struct ListenerSection {
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProviderSection {
-    /// The language of the exchange: "xandr".
+    /// The language of the exchange: "xandr" for a query that is answered by lines, "google" for
+    /// JSON.
     #[serde(default)]
     pub dialect: DialectWord,
-    /// How a segment is written: "price" for CODE:INT, "code" for CODE.
+    /// How xandr's segments are written: "price" for CODE:INT, "code" for CODE.
     #[serde(default)]
     pub form: FormWord,
-    /// Requests that have waited longer get the empty answer, and are counted as late.
-    #[serde(default = "ms::<7>")]
-    pub budget_ms: u64,
+    /// Requests that have waited longer get the empty answer, and are counted as late. 7 for xandr
+    /// and 40 for google, if not said.
+    pub budget_ms: Option<u64>,
     /// Requests a second, over all shards, that are looked up; 0 for no limit. Beyond it they get
     /// the empty answer, those of users without segments first.
     #[serde(default)]
@@ -125,7 +126,7 @@ pub struct ProviderSection {
     /// Whether rows keep the whole query, beside the columns that are made of it.
     #[serde(default)]
     pub keep_query: bool,
-    /// What the exchange sends, and the query parameter that it sends it in; the rest by default.
+    /// What xandr sends, and the query parameter that it sends it in; the rest by default.
     #[serde(default)]
     pub parameters: BTreeMap<String, String>,
 }
@@ -135,7 +136,7 @@ impl Default for ProviderSection {
         ProviderSection {
             dialect: DialectWord::default(),
             form: FormWord::default(),
-            budget_ms: ms::<7>(),
+            budget_ms: None,
             rate_limit: 0,
             late_percent_max: five(),
             namespace: None,
@@ -153,6 +154,8 @@ pub enum DialectWord {
     /// A query, answered by lines.
     #[default]
     Xandr,
+    /// A segment request in JSON, answered by another one.
+    Google,
 }
 
 /// How a segment is written.

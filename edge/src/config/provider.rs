@@ -14,7 +14,7 @@ use std::time::Duration;
 pub struct ProviderConfig {
     /// The language of the exchange.
     pub dialect: DialectWord,
-    /// How a segment is written.
+    /// How a segment is written, where that is to be chosen.
     pub form: Form,
     /// The exchange's ids in the segment table.
     pub namespace: String,
@@ -22,7 +22,7 @@ pub struct ProviderConfig {
     pub external_namespace: String,
     /// Whether rows keep the whole query.
     pub keep_query: bool,
-    /// Query parameters by what they mean.
+    /// Query parameters by what they mean, where there is a query.
     pub parameters: Vec<(Meaning, String)>,
     /// How long a request may have waited to be looked up.
     pub budget: Duration,
@@ -30,7 +30,13 @@ pub struct ProviderConfig {
     pub rate_per_shard: Option<f64>,
     /// `/ready` says no while a larger share of the answers is late.
     pub late_percent_max: u64,
+    /// Longest body that is read once it is unpacked.
+    pub text_bytes_max: usize,
 }
+
+/// BOUND: a body is not unpacked to more than this, nor to more than the listener takes packed. A
+/// segment request has a few KiB.
+pub const TEXT_BYTES_MAX: usize = 256 << 10;
 
 /// Longest name of a parameter.
 const PARAMETER_BYTES_MAX: usize = 64;
@@ -54,7 +60,14 @@ pub(super) fn resolve(
     let Some(exchange) = &section.exchange else {
         return Err(check.wrong(&key("exchange"), "nothing", "a label: it is part of the path"));
     };
-    let budget = check.within(&key("provider.budget_ms"), provider.budget_ms, 1, 10_000)?;
+    let budget = provider.budget_ms.unwrap_or(default_budget_ms(provider.dialect));
+    let budget = check.within(&key("provider.budget_ms"), budget, 1, 10_000)?;
+    if provider.dialect == DialectWord::Google
+        && let Some(name) = provider.parameters.keys().next()
+    {
+        let allowed = "nothing with the dialect \"google\", which sends no query";
+        return Err(check.wrong(&key("provider.parameters"), name, allowed));
+    }
     let rate = check.within(&key("provider.rate_limit"), provider.rate_limit, 0, 10_000_000)?;
     let late =
         check.within(&key("provider.late_percent_max"), provider.late_percent_max, 0, 100)?;
@@ -77,7 +90,17 @@ pub(super) fn resolve(
         budget: Duration::from_millis(budget),
         rate_per_shard: (rate > 0).then(|| rate as f64 / shards.max(1) as f64),
         late_percent_max: late,
+        text_bytes_max: TEXT_BYTES_MAX.min(section.body_bytes_max as usize),
     }))
+}
+
+/// Xandr waits for ten milliseconds. SPEC: Google, real-time curation: after 50 ms an answer is
+/// passed over.
+fn default_budget_ms(dialect: DialectWord) -> u64 {
+    match dialect {
+        DialectWord::Xandr => 7,
+        DialectWord::Google => 40,
+    }
 }
 
 /// The role that this is for.

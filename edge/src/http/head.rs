@@ -59,6 +59,10 @@ pub struct Fields<'b> {
     pub forwarded_for: Option<&'b [u8]>,
     /// Whether Sec-GPC is 1. SPEC: Global Privacy Control, section 3.2.
     pub gpc: bool,
+    /// Whether the body is packed with gzip, and with nothing else.
+    pub body_is_gzip: bool,
+    /// Whether the answer's may be.
+    pub accepts_gzip: bool,
 }
 
 /// A request head.
@@ -200,8 +204,14 @@ fn read_fields<'b>(mut head: Head<'b>, headers: &[Header<'b>]) -> Result<Head<'b
             15 if name.eq_ignore_ascii_case(b"accept-language") => {
                 head.fields.accept_language = Some(value);
             }
+            15 if name.eq_ignore_ascii_case(b"accept-encoding") => {
+                head.fields.accepts_gzip |= lists_gzip(value);
+            }
             15 if name.eq_ignore_ascii_case(b"x-forwarded-for") => {
                 head.fields.forwarded_for = Some(value);
+            }
+            16 if name.eq_ignore_ascii_case(b"content-encoding") => {
+                head.fields.body_is_gzip = is_gzip(value);
             }
             17 if name.eq_ignore_ascii_case(b"transfer-encoding") => {
                 if chunked || !value.eq_ignore_ascii_case(b"chunked") {
@@ -251,6 +261,26 @@ fn read_connection(head: &mut Head<'_>, value: &[u8]) {
             head.keep_alive = true;
         }
     }
+}
+
+/// SPEC: RFC 9110 section 8.4.1.3: its old name means the same.
+fn is_gzip(coding: &[u8]) -> bool {
+    coding.eq_ignore_ascii_case(b"gzip") || coding.eq_ignore_ascii_case(b"x-gzip")
+}
+
+/// Whether a list of codings has gzip, and does not weigh it with nothing. SPEC: RFC 9110 section
+/// 12.5.3; an asterisk is not taken for it, as nobody is worse off without.
+fn lists_gzip(value: &[u8]) -> bool {
+    value.split(|b| *b == b',').any(|coding| {
+        let mut parts = coding.split(|b| *b == b';').map(<[u8]>::trim_ascii);
+        parts.next().is_some_and(is_gzip) && !parts.any(weighs_nothing)
+    })
+}
+
+/// Whether a parameter is a weight of zero.
+fn weighs_nothing(parameter: &[u8]) -> bool {
+    let [b'q' | b'Q', b'=', weight @ ..] = parameter else { return false };
+    weight.iter().all(|b| matches!(b, b'0' | b'.'))
 }
 
 /// The value of a cookie, if a Cookie header has it.

@@ -5,8 +5,9 @@
 //! - [`TARGETS`]: the table of bodies. A body takes bytes and panics when what must hold for all of
 //!   them does not; [`input`] makes numbers and names of bytes.
 //! - From the way of a request: [`http_head`], [`http_conn`], [`http_chunked`], [`pixel_row`],
-//!   [`provider_query`], [`consent_strings`], [`config`]. From the formats: [`frame_header`],
-//!   [`kafka_records`], [`wire_fields`], [`text`], [`segment_table`].
+//!   [`provider_query`], [`provider_json`], [`consent_strings`], [`config`]; the two providers ask
+//!   `provider_world`. From the formats: [`frame_header`], [`kafka_records`], [`wire_fields`],
+//!   [`text`], [`segment_table`].
 //!   From the log: [`segment_image`] makes segments that [`segment_walk`] and [`spool_start`] read,
 //!   [`segment_summary`], [`cursors`], [`object_key`].
 //! - [`mutate`] makes inputs of inputs, [`feature`] tells which ones are worth keeping, and [`run`]
@@ -21,7 +22,9 @@ pub mod http_chunked;
 pub mod http_conn;
 pub mod http_head;
 pub mod pixel_row;
+pub mod provider_json;
 pub mod provider_query;
+mod provider_world;
 
 pub mod config;
 pub mod consent_strings;
@@ -75,12 +78,17 @@ macro_rules! target {
 }
 
 /// All of them.
-pub static TARGETS: [Target; 17] = [
+pub static TARGETS: [Target; 18] = [
     target!(http_head, 60_000, "a head is whole, partial or refused, and a second reader agrees"),
     target!(http_conn, 60_000, "the same bytes make the same requests, wherever they are cut"),
     target!(http_chunked, 4096, "a chunked body is the same however it is cut"),
     target!(pixel_row, 4096, "any request is answered, and its row decodes to what was sent"),
     target!(provider_query, 8192, "any query is answered by whole lines, and its row decodes"),
+    target!(
+        provider_json,
+        8192,
+        "any segment request is answered, and a second reader agrees on whom and with what"
+    ),
     target!(
         consent_strings,
         4096,

@@ -42,11 +42,14 @@ pub fn top(tree: &Tree) -> Vec<Finding> {
 
 const ROLE: Rule = Rule {
     says: "Every role has the same files: mod.rs, view.rs, answers.rs, row.rs, tests.rs; and a folder \
-           decision, where what it decides is more than a file.",
+           decision, where what it decides is more than a file; and a folder dialects, where it is \
+           asked in several.",
     why: "who knows one role finds everything in the next one.",
 };
 
 const ROLE_FILES: [&str; 5] = ["answers.rs", "mod.rs", "row.rs", "tests.rs", "view.rs"];
+
+const ROLE_FOLDERS: [&str; 2] = ["decision", "dialects"];
 
 const ROLES: &str = "edge/src/roles/";
 
@@ -57,7 +60,9 @@ pub fn roles(tree: &Tree) -> Vec<Finding> {
     let folders: Vec<String> = roles.map(|role| format!("{ROLES}{role}/")).collect();
     let of_role = |folder: &String| {
         let mut found = tree.entries(folder);
-        found.remove("decision");
+        for folder in ROLE_FOLDERS {
+            found.remove(folder);
+        }
         differences(&ROLE, folder, &found, &ROLE_FILES)
     };
     folders.iter().flat_map(of_role).collect()
@@ -93,6 +98,7 @@ mod tests {
         let role = |name: &str| ROLE_FILES.map(|file| format!("{ROLES}{name}/{file}"));
         let mut files: Vec<String> = role("a").into_iter().chain(role("b")).collect();
         files.retain(|file| !file.ends_with("b/view.rs"));
+        files.extend(ROLE_FOLDERS.map(|folder| format!("{ROLES}a/{folder}/mod.rs")));
         files.extend(["mod.rs", "probe.rs", "b/more.rs"].map(|file| format!("{ROLES}{file}")));
         let files: Vec<(&str, &str)> = files.iter().map(|file| (file.as_str(), "")).collect();
         assert_eq!(

@@ -56,6 +56,32 @@ fn an_error_names_the_file_the_key_what_was_found_and_what_is_allowed() {
     check("[threads]", "[drain]\ngrace_ms = -1\n[threads]", &["grace_ms = -1"]);
 }
 
+/// The local configuration with another provider and these keys.
+fn with_provider(keys: &str) -> String {
+    let listener = "[[listener]]\nname = \"g\"\nrole = \"provider\"\nexchange = \"g\"\n\
+                    address = \"127.0.0.1:0\"\nallow = \"any\"\nbody_bytes_max = 1000000\n";
+    format!("{LOCAL}\n{listener}\n[listener.provider]\n{keys}\n")
+}
+
+#[test]
+fn what_a_dialect_does_not_say_is_its_own() {
+    for (keys, budget_ms) in [
+        ("", 7),
+        ("dialect = \"google\"", 40),
+        ("dialect = \"google\"\nbudget_ms = 30\nparameters = {}", 30),
+    ] {
+        let config = resolved(&with_provider(keys)).unwrap();
+        let provider = config.listeners.last().unwrap().provider.as_ref().unwrap();
+        assert_eq!(provider.budget, Duration::from_millis(budget_ms), "{keys}");
+        assert_eq!(provider.text_bytes_max, 256 << 10);
+    }
+    let keys = "dialect = \"google\"\nparameters = { user_id = \"u\" }";
+    let error = resolved(&with_provider(keys)).unwrap_err().to_string();
+    for part in ["\"g\": provider.parameters", "user_id", "google", "no query"] {
+        assert!(error.contains(part), "{error:?} does not say {part:?}");
+    }
+}
+
 #[test]
 fn stores_are_read_from_their_urls() {
     let store = |url: &str| resolved(&LOCAL.replace("file:brink-data/objects", url)).unwrap().store;

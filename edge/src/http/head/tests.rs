@@ -81,6 +81,33 @@ fn the_connection_stays_open_as_the_version_and_the_client_say() {
 }
 
 #[test]
+fn gzip_is_what_the_client_says_it_is() {
+    let rows = [
+        ("", false, false),
+        ("Content-Encoding: gzip\r\n", true, false),
+        ("content-encoding: X-GZIP\r\n", true, false),
+        ("Content-Encoding: identity\r\n", false, false),
+        ("Content-Encoding: gzip, gzip\r\n", false, false),
+        ("Content-Encoding: br\r\n", false, false),
+        ("Accept-Encoding: gzip\r\n", false, true),
+        ("accept-encoding: br;q=1.0, GZIP ;q=0.5, *;q=0\r\n", false, true),
+        ("Accept-Encoding: br\r\nAccept-Encoding: x-gzip\r\n", false, true),
+        ("Accept-Encoding: gzip;q=0.001\r\n", false, true),
+        ("Accept-Encoding: gzip;q=0.000, br\r\n", false, false),
+        ("Accept-Encoding: gzip; Q=0\r\n", false, false),
+        ("Accept-Encoding: gzipped, *\r\n", false, false),
+        ("Accept-Encoding: ,;q=0;\r\n", false, false),
+        ("Accept-Encoding: gzip\r\nContent-Encoding: gzip\r\n", true, true),
+    ];
+    for (headers, body, answer) in rows {
+        let text = format!("POST /e HTTP/1.1\r\nHost: a\r\n{headers}\r\n");
+        let mut space = header_space();
+        let fields = head(text.as_bytes(), &mut space).fields;
+        assert_eq!((fields.body_is_gzip, fields.accepts_gzip), (body, answer), "{headers}");
+    }
+}
+
+#[test]
 fn what_is_no_request_is_refused_with_its_reason() {
     check(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", Ok(Some(27)));
     check(b"\r\nGET / HTTP/1.1\nHost: a\n\n", Ok(Some(26)));

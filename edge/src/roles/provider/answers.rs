@@ -1,17 +1,6 @@
-//! What a provider says.
+//! What a provider says: the segments of an answer, which a dialect puts into its own words.
 
-use crate::http::answer::Fixed;
 use brink_proto::{ids::PriceMicros, table::Record};
-
-/// Nothing to say. SPEC: Xandr, real-time data provider: one line feed, never an empty body.
-pub(super) static NOTHING: Fixed = Fixed {
-    status: 200,
-    head: b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 1\r\n",
-    body: b"\n",
-};
-
-/// Status line and fields of an answer with segments.
-pub(super) static SEGMENTS_HEAD: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n";
 
 /// How a segment is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,7 +51,7 @@ impl Lines {
         (self.filled, self.count) = (0, 0);
     }
 
-    /// The lines.
+    /// The lines, each with its line feed.
     #[inline]
     pub(super) fn as_bytes(&self) -> &[u8] {
         self.bytes.get(..self.filled).unwrap_or_default()

@@ -1,19 +1,24 @@
 //! The data provider: an exchange asks what we want to buy of a user's impression, and what we
-//! pay, and has ten milliseconds to hear it.
+//! pay, and has a few milliseconds to hear it.
 //!
 //! ```text
-//!  GET /v1/segments/<exchange>   200, one line for each segment; a `lookups` row
-//!                                nothing to say, no time to say it, no call at all: one line feed
+//!  /v1/segments/<exchange>       in the exchange's dialect; a `lookups` row
+//!    xandr    GET                200, one line for each segment
+//!                                nothing to say, no time to say it, no call: one line feed
+//!    google   POST, JSON, gzip   200, a list of segments in JSON
+//!                                nothing to say, no time to say it, no call: 204
 //!  anything else                 404
 //! ```
 //!
 //! An exchange counts what is late and what is refused, and takes the box out of rotation for it.
 //! So everything is answered, in time, and the cheapest true answer is "nothing".
 //!
-//! Beside what every role has, `decision` is what is answered and why, which knows no dialect.
+//! Beside what every role has, `dialects` is how exchanges ask and want to hear, and `decision`
+//! what is answered and why, which knows no dialect.
 
 mod answers;
 mod decision;
+mod dialects;
 mod row;
 mod view;
 
@@ -28,9 +33,8 @@ use brink_proto::{
     event::{AddressText, network},
     schema::{LOOKUPS, Schema},
 };
-use decision::{
-    Decided, IDS_BYTES_MAX, IdRoom, Memory, Outcome, asked::Asked, decide, limit::TokenBucket,
-};
+use decision::{Decided, IDS_BYTES_MAX, IdRoom, Memory, Outcome, decide, limit::TokenBucket};
+use dialects::{Reader, Writer};
 use row::Told;
 use std::net::IpAddr;
 
@@ -42,6 +46,8 @@ pub struct ProviderState {
     allowed: Allowed,
     bucket: Option<TokenBucket>,
     room: IdRoom,
+    reader: Reader,
+    writer: Writer,
     lines: Lines,
     client: Option<AddressText>,
 }
@@ -67,6 +73,8 @@ impl Role for Provider {
             allowed: Allowed::new(view.policy),
             bucket: view.rate.map(TokenBucket::new),
             room: IdRoom::new([0; IDS_BYTES_MAX]),
+            reader: Reader::new(view),
+            writer: Writer::new(view),
             lines: Lines::default(),
             client: None,
         }
@@ -88,25 +96,22 @@ impl Role for Provider {
         if head.path != view.path {
             return super::Outcome::NotFound;
         }
-        let ProviderState { allowed, bucket, room, lines, client } = state;
+        let ProviderState { allowed, bucket, room, reader, writer, lines, client } = state;
         if let Some(bucket) = bucket {
             bucket.fill(moment.time);
         }
-        let asked = Asked::of_query(&view.parameters.read(head.query.unwrap_or_default()));
+        let heard = reader.read(request, view);
+        let asked = &heard.asked;
         let memory = Memory { allowed, bucket: bucket.as_mut(), room };
-        let mut decided = decide(&asked, view, memory, moment);
-        if !matches!(head.method, "GET" | "HEAD") {
+        let mut decided = decide(asked, view, memory, moment);
+        if !heard.is_call {
             decided = Decided { outcome: Outcome::BadRequest, found: None, ..decided };
         }
         lines.clear();
         if let Some(found) = decided.found {
             lines.write(found.record, view.form);
         }
-        if lines.count() == 0 {
-            answer.fixed(&answers::NOTHING);
-        } else {
-            answer.with_body(200, answers::SEGMENTS_HEAD, lines.as_bytes());
-        }
+        writer.write(lines, head, answer);
         let denied = decided.consent.verdict == Verdict::Denied;
         let told = Told {
             time: moment.time,
@@ -123,7 +128,7 @@ impl Role for Provider {
             ack: view.ack,
             // The peer is the exchange's machine, not the user's.
             peer: Shown::Whole,
-            row: row::lookup(&asked, &decided, told),
+            row: row::lookup(asked, &decided, told),
         }
     }
 }

@@ -33,7 +33,7 @@ pub(super) fn lookup<'a>(
         outcome: decided.outcome.label().into(),
         user_id: allowed(asked.user_id).map(Into::into),
         external_id: allowed(asked.external_id).map(Into::into),
-        extended_ids: allowed(asked.extended_ids).map(Into::into),
+        extended_ids: allowed(asked.extended_ids.text()).map(Into::into),
         matched_namespace: decided.found.as_ref().map(|found| found.namespace.into()),
         client_address: told.client.map(Into::into),
         user_agent: allowed(asked.user_agent).map(Into::into),

@@ -2,7 +2,10 @@
 
 use super::*;
 use crate::{
-    config::{file::DialectWord, provider::ProviderConfig},
+    config::{
+        file::DialectWord,
+        provider::{ProviderConfig, TEXT_BYTES_MAX},
+    },
     consent::Policy,
     http::{
         date::HeadEnd,
@@ -46,7 +49,7 @@ fn table() -> LoadedTable {
     LoadedTable { table: Table::open(arena).unwrap(), version: 17, published: Micros(1_000_000) }
 }
 
-fn config(form: Form, rate: Option<f64>) -> ProviderConfig {
+pub(super) fn config(form: Form, rate: Option<f64>) -> ProviderConfig {
     ProviderConfig {
         dialect: DialectWord::Xandr,
         form,
@@ -57,15 +60,16 @@ fn config(form: Form, rate: Option<f64>) -> ProviderConfig {
         budget: Duration::from_millis(7),
         rate_per_shard: rate,
         late_percent_max: 5,
+        text_bytes_max: TEXT_BYTES_MAX,
     }
 }
 
 /// A provider, and everything that a request needs.
-struct Fixture {
+pub(super) struct Fixture {
     view: ProviderView,
     state: ProviderState,
     blocks: OutBlocks,
-    waited: Duration,
+    pub(super) waited: Duration,
 }
 
 /// Status, body, and the event if there is one.
@@ -73,17 +77,20 @@ type Told = (u16, String, Option<Lookup>);
 
 impl Fixture {
     fn new(form: Form, rate: Option<f64>, with_table: bool) -> Fixture {
+        Fixture::of(&config(form, rate), with_table.then(table))
+    }
+
+    pub(super) fn of(config: &ProviderConfig, table: Option<LoadedTable>) -> Fixture {
         let (mut giver, mut takers) = TableGiver::new(1);
-        if with_table {
-            assert!(giver.give(Arc::new(table())).is_ok());
+        if let Some(table) = table {
+            assert!(giver.give(Arc::new(table)).is_ok());
         }
         let supplies = Supplies { table: takers.pop() };
-        let config = config(form, rate);
         let mut view =
-            ProviderView::of(&config, "xandr", Ack::Received, Policy::default(), supplies);
+            ProviderView::of(config, "xandr", Ack::Received, Policy::default(), supplies);
         Provider::refresh(&mut view);
         let state = Provider::state(&view);
-        Fixture { view, state, blocks: OutBlocks::map(8).unwrap(), waited: Duration::ZERO }
+        Fixture { view, state, blocks: OutBlocks::map(16).unwrap(), waited: Duration::ZERO }
     }
 
     fn standard() -> Fixture {
@@ -91,18 +98,28 @@ impl Fixture {
     }
 
     fn ask(&mut self, method: &str, target: &str) -> Told {
-        let text = format!("{method} {target} HTTP/1.1\r\nHost: a\r\n\r\n");
+        let head = format!("{method} {target} HTTP/1.1\r\nHost: a\r\n\r\n");
+        let (status, answer, event) = self.send(&head, b"");
+        if status == 404 {
+            return (status, String::new(), event);
+        }
+        let body = answer.windows(4).position(|w| w == b"\r\n\r\n").unwrap() + 4;
+        (status, String::from_utf8(answer[body..].to_vec()).unwrap(), event)
+    }
+
+    /// Status, what was written, and the event if there is one.
+    pub(super) fn send(&mut self, head: &str, body: &[u8]) -> (u16, Vec<u8>, Option<Lookup>) {
         let mut output = Output::default();
         let head_end = HeadEnd::at(Micros(0));
         let mut space = header_space();
-        let (head, _) = parse(text.as_bytes(), &mut space).unwrap().unwrap();
+        let (head, _) = parse(head.as_bytes(), &mut space).unwrap().unwrap();
         let mut answer = Answer::new(&mut output, &mut self.blocks, &head_end, &head, false);
         let address = AddressText::new("192.0.2.1".parse().unwrap());
-        let request = Request { head: &head, body: b"", peer: &address, client: &address };
+        let request = Request { head: &head, body, peer: &address, client: &address };
         let moment = Moment { time: Micros(3_500_000), waited: self.waited };
         let outcome = Provider::handle(&request, &self.view, &mut self.state, moment, &mut answer);
         let event = match outcome {
-            super::super::Outcome::NotFound => return (404, String::new(), None),
+            super::super::Outcome::NotFound => return (404, Vec::new(), None),
             super::super::Outcome::Answered => None,
             super::super::Outcome::Event { row, outcome, .. } => {
                 let mut bytes = vec![0; row.encoded_bytes()];
@@ -115,12 +132,12 @@ impl Fixture {
             }
         };
         let status = answer.status();
-        let span = output.start_send(&self.blocks).unwrap();
-        let bytes = self.blocks.memory().copy(span);
-        let sent = span.to - span.from;
-        output.finish_send(&mut self.blocks, sent);
-        let body = bytes.windows(4).position(|w| w == b"\r\n\r\n").unwrap() + 4;
-        (status, String::from_utf8(bytes[body..].to_vec()).unwrap(), event)
+        let mut bytes = Vec::new();
+        while let Some(span) = output.start_send(&self.blocks) {
+            bytes.extend(self.blocks.memory().copy(span));
+            output.finish_send(&mut self.blocks, span.to - span.from);
+        }
+        (status, bytes, event)
     }
 
     /// The body and the outcome of a query.

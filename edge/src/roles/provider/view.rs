@@ -2,7 +2,7 @@
 
 use super::answers::Form;
 use crate::{
-    config::{ListenerConfig, provider::ProviderConfig},
+    config::{ListenerConfig, file::DialectWord, provider::ProviderConfig},
     consent::Policy,
     roles::{Ack, Supplies, parameters::ParameterMap},
     table::handover::{LoadedTable, TableTaker},
@@ -19,6 +19,10 @@ pub struct ProviderView {
     pub(super) ack: Ack,
     /// The path that it answers.
     pub(super) path: Vec<u8>,
+    /// The language of the exchange.
+    pub(super) dialect: DialectWord,
+    /// Longest body that is read once it is unpacked.
+    pub(super) text_bytes_max: usize,
     /// How long a request may have waited to be looked up.
     pub(super) budget: Duration,
     /// Requests a second that this shard looks up.
@@ -75,10 +79,16 @@ impl ProviderView {
         ProviderView {
             ack,
             path: format!("{PATH}{exchange}").into_bytes(),
+            dialect: provider.dialect,
+            text_bytes_max: provider.text_bytes_max,
             budget: provider.budget,
             rate: provider.rate_per_shard,
-            form: provider.form,
             keep_query: provider.keep_query,
+            form: match provider.dialect {
+                DialectWord::Xandr => provider.form,
+                // It has no place for a price.
+                DialectWord::Google => Form::Code,
+            },
             parameters: ParameterMap::new(names),
             user: IdKind::new(&provider.namespace),
             external: IdKind::new(&provider.external_namespace),

@@ -1,12 +1,7 @@
 //! What an exchange asks, whatever dialect it asks in.
 
-use crate::{
-    consent::Signals,
-    roles::{
-        macros::known,
-        parameters::{Meaning, Values},
-    },
-};
+use super::{IdRoom, extended::ExtendedIds};
+use crate::{consent::Signals, roles::macros::decoded};
 
 /// A call, with what means nothing left out.
 #[derive(Debug, Clone, Copy, Default)]
@@ -15,8 +10,10 @@ pub(in crate::roles::provider) struct Asked<'q> {
     pub(in crate::roles::provider) user_id: Option<&'q [u8]>,
     /// Our id of the user.
     pub(in crate::roles::provider) external_id: Option<&'q [u8]>,
-    /// Ids of other id systems: `source,id|source,id`.
-    pub(in crate::roles::provider) extended_ids: Option<&'q [u8]>,
+    /// Ids of other id systems.
+    pub(in crate::roles::provider) extended_ids: ExtendedIds<'q>,
+    /// How all of these ids are spelt.
+    pub(in crate::roles::provider) spelling: Spelling,
     /// Address of the device.
     pub(in crate::roles::provider) ip: Option<&'q [u8]>,
     /// Its user agent.
@@ -41,26 +38,23 @@ pub(in crate::roles::provider) struct Asked<'q> {
     pub(in crate::roles::provider) signals: Signals<'q>,
 }
 
-impl<'q> Asked<'q> {
-    /// What a query asks.
+/// How ids are spelt.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(in crate::roles::provider) enum Spelling {
+    /// As they are.
+    #[default]
+    Plain,
+    /// Percent-encoded, as far as that is needed.
+    Percent,
+}
+
+impl Spelling {
+    /// An id as it is, or nothing where the room is too small for it.
     #[inline]
-    pub(in crate::roles::provider) fn of_query(values: &Values<'q>) -> Asked<'q> {
-        let known = |meaning| values.of(meaning).and_then(known);
-        Asked {
-            user_id: known(Meaning::UserId),
-            external_id: known(Meaning::ExternalId),
-            extended_ids: known(Meaning::ExtendedIds),
-            ip: known(Meaning::Ip),
-            user_agent: known(Meaning::UserAgent),
-            referer: known(Meaning::Referer),
-            tag_id: known(Meaning::TagId),
-            country: known(Meaning::Country),
-            region: known(Meaning::Region),
-            city: known(Meaning::City),
-            dma: known(Meaning::Dma),
-            postal: known(Meaning::Postal),
-            auction_id: known(Meaning::AuctionId),
-            signals: values.signals(false),
+    pub(super) fn read<'a>(self, id: &'a [u8], room: &'a mut IdRoom) -> Option<&'a [u8]> {
+        match self {
+            Spelling::Plain => Some(id),
+            Spelling::Percent => decoded(id, &mut **room),
         }
     }
 }

@@ -5,19 +5,17 @@
 //! ```
 //!
 //! What ends the way early costs the least: a request whose time is over gets no lookup.
-//! [`asked`] is what a call says, [`limit`] how many are answered.
+//! [`asked`] is what a call says, [`extended`] the ids of others in it, [`limit`] how many are
+//! answered.
 
 pub(in crate::roles::provider) mod asked;
+pub(in crate::roles::provider) mod extended;
 pub(in crate::roles::provider) mod limit;
 
 use super::view::ProviderView;
 use crate::{
     consent::{Decision, Verdict},
-    roles::{
-        Moment,
-        allowed::Allowed,
-        macros::{decoded, known},
-    },
+    roles::{Moment, allowed::Allowed},
     table::handover::{LoadedTable, SegmentTable},
 };
 use asked::Asked;
@@ -73,7 +71,7 @@ pub(in crate::roles::provider) const IDS_BYTES_MAX: usize = 2048;
 pub(in crate::roles::provider) type IdRoom = Box<[u8; IDS_BYTES_MAX]>;
 
 /// BOUND: extended ids of one call that are looked up.
-const EXTENDED_IDS_MAX: usize = 8;
+pub(in crate::roles::provider) const EXTENDED_IDS_MAX: usize = 8;
 
 /// What was decided.
 #[derive(Clone, Copy)]
@@ -142,7 +140,7 @@ fn find<'a>(
     scarce: bool,
 ) -> Option<Found<'a>> {
     for (id, kind) in [(asked.user_id, &view.user), (asked.external_id, &view.external)] {
-        let Some(id) = id.and_then(|id| decoded(id, &mut **room)) else { continue };
+        let Some(id) = id.and_then(|id| asked.spelling.read(id, room)) else { continue };
         if let Some(record) = worth(table.find(kind.namespace.key(id))) {
             return Some(Found { namespace: &kind.name, record });
         }
@@ -150,23 +148,14 @@ fn find<'a>(
             return None;
         }
     }
-    find_extended(decoded(asked.extended_ids?, &mut **room)?, table)
+    asked.extended_ids.find(room, |source, id| {
+        let record = worth(table.find(Namespace::new(source).key(id)))?;
+        Some(Found { namespace: source, record })
+    })
 }
 
 /// A user without segments is worth as much as one that is not there.
 #[inline]
 fn worth(record: Option<Record<'_>>) -> Option<Record<'_>> {
     record.filter(|record| record.segments().next().is_some())
-}
-
-/// SPEC: Xandr, macros for data providers: `source,id|source,id`.
-fn find_extended<'a>(list: &'a [u8], table: &'a SegmentTable) -> Option<Found<'a>> {
-    list.split(|b| *b == b'|').take(EXTENDED_IDS_MAX).find_map(|pair| {
-        let comma = memchr::memchr(b',', pair)?;
-        let (source, id) = pair.split_at_checked(comma)?;
-        let source = std::str::from_utf8(source).ok()?;
-        let key = Namespace::new(source).key(known(id.get(1..)?)?);
-        let record = worth(table.find(key))?;
-        Some(Found { namespace: source, record })
-    })
 }
