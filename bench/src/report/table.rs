@@ -93,8 +93,8 @@ fn row(name: &str, quantiles: Option<&Quantiles>, out: &mut String) {
 }
 
 fn counts(counts: &Counts, out: &mut String) {
-    let Counts { due, sent, answered, empty, wrong, refused, broken, timeouts, reconnects, queued } =
-        counts;
+    let Counts { due, sent, answered, empty, wrong, .. } = counts;
+    let Counts { refused, broken, timeouts, reconnects, queued, .. } = counts;
     let _ = writeln!(
         out,
         "due {due}, sent {sent}, answered {answered} ({empty} with nothing), wrong {wrong}, broken \

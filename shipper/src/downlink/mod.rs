@@ -200,8 +200,8 @@ impl Downlink {
 /// Bytes that are written and digested at once.
 const GATHERED_BYTES: usize = 4 << 20;
 
-/// A table on its way to the disk. A disk may take its time and a digest needs a core: both happen on
-/// a thread beside the one that has objects to deliver and operators to answer.
+/// A table on its way to the disk. A disk may take its time and a digest needs a core: both happen
+/// on a thread beside the one that has objects to deliver and operators to answer.
 struct Incoming {
     file: File,
     digest: Sha256,
