@@ -7,8 +7,8 @@
 //! ```
 //!
 //! Users are drawn uniformly, so that nothing of theirs is in a cache. Each call is timed by
-//! itself, with its bytes in the cache, as a receive leaves them there; rounds of calls and of reads
-//! take turns, and the clock's own time is taken off both.
+//! itself, with its bytes in the cache, as a receive leaves them there; rounds of calls and of
+//! reads take turns, and the clock's own time is taken off both.
 
 use brink_bench::{gen_table::user_id, random::Random};
 use brink_proto::{
