@@ -170,6 +170,26 @@ impl std::error::Error for WireError {}
 /// Reads a varint off the front of `bytes`.
 #[inline]
 pub fn take_varint(bytes: &mut &[u8]) -> Option<u64> {
+    // Nearly all end within eight bytes, and there are eight bytes to look at: seven bits of each
+    // are moved together by halves.
+    if let Some(word) = bytes.first_chunk::<8>() {
+        let word = u64::from_le_bytes(*word);
+        let ends = !word & 0x8080_8080_8080_8080;
+        if ends != 0 {
+            let len = ends.trailing_zeros() / 8 + 1;
+            let kept = word & (u64::MAX >> (64 - 8 * len));
+            let pairs = (kept & 0x007F_007F_007F_007F) | (kept & 0x7F00_7F00_7F00_7F00) >> 1;
+            let fours = (pairs & 0x0000_3FFF_0000_3FFF) | (pairs & 0x3FFF_0000_3FFF_0000) >> 2;
+            let value = (fours & 0x0FFF_FFFF) | (fours & 0x0FFF_FFFF_0000_0000) >> 4;
+            *bytes = bytes.get(len as usize..)?;
+            return Some(value);
+        }
+    }
+    take_long_varint(bytes)
+}
+
+/// One byte after the other: at the end of a message, and for what is longer than eight.
+fn take_long_varint(bytes: &mut &[u8]) -> Option<u64> {
     let mut value = 0;
     for at in 0..VARINT_BYTES_MAX {
         let byte = *bytes.get(at)?;

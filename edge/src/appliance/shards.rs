@@ -79,7 +79,7 @@ pub(super) fn spawn(
     let this = name.clone();
     let thread = thread::Builder::new().name(name.clone()).spawn(move || {
         let _guard = events.guard(this);
-        settle(&[plan.core], Weight::Normal);
+        settle(&[plan.core], Weight::Prompt);
         if let Err(error) = serve(plan, &config, services, &told) {
             let _ = told.send(Err(error));
         }

@@ -19,7 +19,7 @@ const UNSAFE_PLACE: Rule = Rule {
 };
 
 /// Files with unsafe code, and what they cannot do without it.
-const UNSAFE_FILES: [(&str, &str); 9] = [
+const UNSAFE_FILES: [(&str, &str); 10] = [
     ("bench/peers/src/bin/peer-floor.rs", "is a bare io_uring loop, to measure others by"),
     ("edge/src/ring/blocks.rs", "writes answers into memory that the kernel sends from"),
     ("edge/src/ring/receive.rs", "reads memory that the kernel receives into"),
@@ -28,14 +28,16 @@ const UNSAFE_FILES: [(&str, &str); 9] = [
     ("edge/src/ring/uring/entries.rs", "reads the address that an accept has filled in"),
     ("edge/src/ring/uring/mod.rs", "pushes entries whose memory has to outlive them"),
     ("edge/src/table/arena.rs", "maps memory of huge pages for a table"),
+    ("shipper/src/threads.rs", "asks the scheduler for a slice and a policy"),
     ("tests/tests/allocations.rs", "counts allocations, as the allocator that it stands in for"),
 ];
 
 /// Files that open the lint against unsafe code, for themselves and what lies below them.
-const OPENS_UNSAFE: [&str; 4] = [
+const OPENS_UNSAFE: [&str; 5] = [
     "bench/peers/src/bin/peer-floor.rs",
     "edge/src/ring/mod.rs",
     "edge/src/table/arena.rs",
+    "shipper/src/threads.rs",
     "tests/tests/allocations.rs",
 ];
 
