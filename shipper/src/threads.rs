@@ -12,8 +12,9 @@ pub enum Weight {
     Prompt,
     /// A tenth of a normal one.
     Low,
-    /// Runs when nobody else wants to, and stops as soon as somebody does.
-    Idle,
+    /// A seventieth: what it does is long and never urgent, but has to end some day, whoever else
+    /// has work.
+    Lowest,
 }
 
 /// The shortest slice that the kernel takes. Whoever asks for short ones is due sooner, and since
@@ -30,12 +31,12 @@ pub fn settle(cpus: &[usize], weight: Weight) {
     {
         tracing::warn!(?cpus, %error, "the thread could not be pinned");
     }
+    let nice =
+        |nice| rustix::process::setpriority_process(Some(gettid()), nice).map_err(io::Error::from);
     let weighed = match weight {
-        Weight::Prompt => schedule(libc::SCHED_OTHER, PROMPT_SLICE),
-        Weight::Low => {
-            rustix::process::setpriority_process(Some(gettid()), LOW_NICE).map_err(io::Error::from)
-        }
-        Weight::Idle => schedule(libc::SCHED_IDLE, Duration::ZERO),
+        Weight::Prompt => take_slices(PROMPT_SLICE),
+        Weight::Low => nice(LOW_NICE),
+        Weight::Lowest => nice(LOWEST_NICE),
     };
     if let Err(error) = weighed {
         tracing::warn!(?weight, %error, "the thread could not be weighed");
@@ -44,14 +45,15 @@ pub fn settle(cpus: &[usize], weight: Weight) {
 
 /// A tenth of a normal thread's weight.
 const LOW_NICE: i32 = 10;
+const LOWEST_NICE: i32 = 19;
 
-/// Gives the calling thread a policy and a slice; none is the system's own.
-fn schedule(policy: i32, slice: Duration) -> io::Result<()> {
+/// Gives the calling thread slices of this length.
+fn take_slices(slice: Duration) -> io::Result<()> {
     // What the process was started with stays.
     let nice = rustix::process::getpriority_process(Some(gettid()))?;
     let attributes = libc::sched_attr {
         size: size_of::<libc::sched_attr>() as u32,
-        sched_policy: policy as u32,
+        sched_policy: libc::SCHED_OTHER as u32,
         sched_flags: 0,
         sched_nice: nice,
         sched_priority: 0,
@@ -95,7 +97,7 @@ mod tests {
         assert_eq!((policy.as_str(), nice), ("0", 0));
         // Kernels before 6.12 neither keep nor say it.
         assert!(slice.is_none_or(|slice| slice == 100_000), "{slice:?}");
-        assert_eq!(settled(Weight::Idle).0.0, libc::SCHED_IDLE.to_string());
         assert_eq!(settled(Weight::Low).1, LOW_NICE);
+        assert_eq!(settled(Weight::Lowest).1, LOWEST_NICE);
     }
 }

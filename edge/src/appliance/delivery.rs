@@ -57,8 +57,6 @@ pub(super) fn spawn(
         .enable_all()
         .max_blocking_threads(BLOCKING_THREADS_MAX)
         .thread_name("delivery-io")
-        // They digest tables and write files: none of it is urgent, all of it is long.
-        .on_thread_start(|| settle(&[], Weight::Idle))
         .build()
         .map_err(failed)?;
     // Here and not in the thread: whoever hears that we are ready may send a signal at once.

@@ -28,7 +28,7 @@ const UNSAFE_FILES: [(&str, &str); 10] = [
     ("edge/src/ring/uring/entries.rs", "reads the address that an accept has filled in"),
     ("edge/src/ring/uring/mod.rs", "pushes entries whose memory has to outlive them"),
     ("edge/src/table/arena.rs", "maps memory of huge pages for a table"),
-    ("shipper/src/threads.rs", "asks the scheduler for a slice and a policy"),
+    ("shipper/src/threads.rs", "asks the scheduler for short slices"),
     ("tests/tests/allocations.rs", "counts allocations, as the allocator that it stands in for"),
 ];
 

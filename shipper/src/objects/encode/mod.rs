@@ -89,7 +89,7 @@ impl Encoder {
         // BOUND: whoever asks waits for the answer before it asks again.
         let (jobs, inbox) = sync_channel(1);
         let thread = thread::Builder::new().name("encode".to_owned()).spawn(move || {
-            settle(&cpus, Weight::Idle);
+            settle(&cpus, Weight::Lowest);
             Worker { reads, schemas, raw: Vec::new() }.run(&inbox);
         })?;
         Ok(Encoder { jobs, thread })
