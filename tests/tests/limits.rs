@@ -24,6 +24,8 @@ fn a_head_that_does_not_come_is_timed_out() {
         match slow.stream().read(&mut first) {
             Ok(_) => break std::str::from_utf8(&first).unwrap().to_owned(),
             Err(error) if error.kind() == ErrorKind::WouldBlock => slow.try_send("x"),
+            // A ring that this thread had looked at is taken down by the kernel, which says so.
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) => panic!("{error}"),
         }
         assert!(begun.elapsed() < Duration::from_secs(10), "it is never timed out");
