@@ -61,8 +61,16 @@ pub struct Fields<'b> {
     pub gpc: bool,
     /// Whether the body is packed with gzip, and with nothing else.
     pub body_is_gzip: bool,
-    /// Whether the answer's may be.
-    pub accepts_gzip: bool,
+    /// Accept-Encoding.
+    pub accept_encoding: Option<&'b [u8]>,
+}
+
+impl Fields<'_> {
+    /// Whether an answer may be packed with gzip.
+    #[must_use]
+    pub fn accept_gzip(&self) -> bool {
+        self.accept_encoding.is_some_and(lists_gzip)
+    }
 }
 
 /// A request head.
@@ -205,7 +213,7 @@ fn read_fields<'b>(mut head: Head<'b>, headers: &[Header<'b>]) -> Result<Head<'b
                 head.fields.accept_language = Some(value);
             }
             15 if name.eq_ignore_ascii_case(b"accept-encoding") => {
-                head.fields.accepts_gzip |= lists_gzip(value);
+                head.fields.accept_encoding = Some(value);
             }
             15 if name.eq_ignore_ascii_case(b"x-forwarded-for") => {
                 head.fields.forwarded_for = Some(value);

@@ -31,11 +31,14 @@ pub fn provider_json(data: &[u8]) {
     let (mode, text) = data.split_first().map_or((0, data), |(mode, text)| (*mode, text));
     let is_packed = mode & 1 == 1;
     let packed = if is_packed { pack(text) } else { text.to_vec() };
-    let fields =
-        Fields { body_is_gzip: mode & 3 != 0, accepts_gzip: mode & 4 != 0, ..Fields::default() };
+    let fields = Fields {
+        body_is_gzip: mode & 3 != 0,
+        accept_encoding: (mode & 4 != 0).then_some(&b"gzip"[..]),
+        ..Fields::default()
+    };
     let call = Call { method: "POST", query: None, fields, body: &packed };
     let answered = WORLD.with_borrow_mut(|world| world.ask(&call));
-    let codes = said(&answered, fields.accepts_gzip);
+    let codes = said(&answered, fields.accept_gzip());
     let row = &answered.row;
     let told = row.answered_segments.as_deref().unwrap_or_default();
     assert_eq!(codes.join(" "), told);

@@ -120,7 +120,7 @@ impl Writer {
             answer.fixed(&NOTHING);
             return;
         };
-        let is_packed = text.len() > PLAIN_BYTES_MAX && head.fields.accepts_gzip;
+        let is_packed = text.len() > PLAIN_BYTES_MAX && head.fields.accept_gzip();
         match is_packed.then(|| self.packer.pack(text)).flatten() {
             Some(packed) => answer.with_body(200, PACKED_HEAD, packed),
             None => answer.with_body(200, HEAD, text),
