@@ -71,9 +71,9 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Says what went wrong, and which exit that is.
-pub fn fail(error: &dyn Exits) -> Exit {
-    eprintln!("edge: {error}");
+/// Says what went wrong with whom, and which exit that is.
+pub fn fail(who: &str, error: &dyn Exits) -> Exit {
+    eprintln!("{who}: {error}");
     error.exit()
 }
 

@@ -101,7 +101,7 @@ fn main() -> ExitCode {
 }
 
 fn read(file: &ConfigFile) -> Result<EdgeConfig, Exit> {
-    config::resolve(&file.config, &Roles::standard(), &Host::look()).map_err(|e| fail(&e))
+    config::resolve(&file.config, &Roles::standard(), &Host::look()).map_err(|e| fail("edge", &e))
 }
 
 fn serve(file: &ConfigFile) -> Exit {
@@ -116,7 +116,7 @@ fn serve(file: &ConfigFile) -> Exit {
     let roles = Roles::standard();
     let appliance = match Appliance::start(config, &roles, StartOptions { signals: true }) {
         Ok(appliance) => appliance,
-        Err(error) => return fail(&error),
+        Err(error) => return fail("edge", &error),
     };
     let board = appliance.board();
     for (name, address) in &board.listening {
@@ -209,7 +209,7 @@ fn run_identity(verb: IdentityVerb) -> Exit {
             );
             exit::OK
         }
-        Err(error) => fail(&error),
+        Err(error) => fail("edge", &error),
     }
 }
 
@@ -232,6 +232,6 @@ fn show_identity(file: &ConfigFile) -> Exit {
             println!("machine      {}", if here { "this one" } else { "another one" });
             if here && found.edge == config.edge.as_str() { exit::OK } else { exit::IDENTITY }
         }
-        Err(error) => fail(&error),
+        Err(error) => fail("edge", &error),
     }
 }

@@ -305,6 +305,12 @@ impl ScoreMillionths {
     }
 }
 
+/// Bytes in hexadecimal, two digits each: how digests are written.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -17,7 +17,10 @@ use crate::{
     ring::uring::rungs::{RUNGS, Rungs},
     roles::{Ack, Roles},
 };
-use brink_proto::{event::LABEL_BYTES_MAX, ids::Name};
+use brink_proto::{
+    event::LABEL_BYTES_MAX,
+    ids::{Name, hex},
+};
 use brink_shipper::{
     objects::{
         plan::RollPolicy,
@@ -119,7 +122,7 @@ pub fn resolve_text(
             },
             level: file.log.level,
         },
-        hash: hash.iter().take(8).map(|b| format!("{b:02x}")).collect(),
+        hash: hex(&hash[..8]),
     })
 }
 

@@ -98,7 +98,7 @@ fn policy(options: &ExplainOptions) -> Result<Policy, Exit> {
     let mut policy = Policy::default();
     if let Some(file) = &options.config {
         let config = config::resolve(file, &Roles::standard(), &Host::look());
-        policy = config.map_err(|error| fail(&error))?.consent;
+        policy = config.map_err(|error| fail("edge", &error))?.consent;
     }
     policy.vendor = options.vendor.unwrap_or(policy.vendor);
     if let Some(purposes) = &options.purposes {

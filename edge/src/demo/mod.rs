@@ -17,7 +17,7 @@ mod table;
 use crate::{
     appliance::{Appliance, Board, StartOptions, ledger::Ledger},
     config::{EdgeConfig, resolve_text},
-    exit::{self, Exit, Exits},
+    exit::{self, Exit},
     logging,
     roles::Roles,
 };
@@ -72,7 +72,7 @@ pub fn run(options: &DemoOptions) -> Exit {
     let host = Host::look();
     let config = match config(&roles, &host) {
         Ok(config) => config,
-        Err(error) => return fail(&error),
+        Err(error) => return exit::fail("edge demo", &error),
     };
     if let Err(text) = logging::start(&config.log) {
         eprintln!("edge: {text}");
@@ -85,7 +85,7 @@ pub fn run(options: &DemoOptions) -> Exit {
     }
     let appliance = match Appliance::start(config, &roles, StartOptions { signals: options.keep }) {
         Ok(appliance) => appliance,
-        Err(error) => return fail(&error),
+        Err(error) => return exit::fail("edge demo", &error),
     };
     let board = appliance.board().clone();
     announce(&board, options);
@@ -137,11 +137,6 @@ fn await_ready(board: &Board) -> bool {
         thread::sleep(Duration::from_millis(5));
     }
     board.is_ready()
-}
-
-fn fail(error: &dyn Exits) -> Exit {
-    eprintln!("edge demo: {error}");
-    error.exit()
 }
 
 fn announce(board: &Board, options: &DemoOptions) {

@@ -179,7 +179,9 @@ pub fn refuse(
 /// SPEC: RFC 9110 section 15.2.1.
 pub static CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
-fn decimal(mut value: usize, digits: &mut [u8; 20]) -> &[u8] {
+/// A number in digits, in the room's end.
+#[inline]
+pub(crate) fn decimal(mut value: usize, digits: &mut [u8; 20]) -> &[u8] {
     let mut from = digits.len();
     for (at, digit) in digits.iter_mut().enumerate().rev() {
         *digit = b'0' + (value % 10) as u8;

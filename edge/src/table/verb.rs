@@ -33,11 +33,6 @@ pub fn run(verb: TableVerb) -> Exit {
     }
 }
 
-fn fail(error: &dyn Exits) -> Exit {
-    eprintln!("edge table: {error}");
-    error.exit()
-}
-
 fn run_build(options: &BuildOptions) -> Exit {
     let stop = match stopped_by_signals() {
         Ok(stop) => stop,
@@ -49,7 +44,7 @@ fn run_build(options: &BuildOptions) -> Exit {
     match build::build(options, &stop) {
         Ok(summary) if options.json => println!("{}", serde_json::json!(summary)),
         Ok(summary) => print_summary(&summary, options),
-        Err(error) => return fail(&error),
+        Err(error) => return exit::fail("edge table", &error),
     }
     exit::OK
 }
@@ -87,7 +82,7 @@ fn run_inspect(options: &InspectOptions) -> Exit {
             }
             seen.exit()
         }
-        Err(error) => fail(&error),
+        Err(error) => exit::fail("edge table", &error),
     }
 }
 
@@ -100,7 +95,7 @@ fn run_publish(options: &PublishOptions) -> Exit {
             println!("  segments     {:>14}", manifest.segments);
             println!("  bytes        {:>14}", manifest.bytes);
         }
-        Err(error) => return fail(&error),
+        Err(error) => return exit::fail("edge table", &error),
     }
     exit::OK
 }

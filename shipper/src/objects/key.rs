@@ -13,7 +13,7 @@
 
 use brink_proto::{
     frame::FrameHeader,
-    ids::{Hour, Sequence, StreamId},
+    ids::{Hour, Sequence, StreamId, hex},
 };
 use sha2::{Digest, Sha256};
 
@@ -50,7 +50,7 @@ pub fn log_digest(frames: &[FrameHeader]) -> String {
         digest.update(frame.batch.first_sequence.0.to_le_bytes());
         digest.update(frame.batch.count.to_le_bytes());
     }
-    digest.finalize().iter().map(|b| format!("{b:02x}")).collect()
+    hex(&digest.finalize())
 }
 
 #[cfg(test)]

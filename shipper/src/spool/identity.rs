@@ -6,7 +6,7 @@
 //! moved).
 
 use super::SpoolError;
-use brink_proto::ids::{Incarnation, Name};
+use brink_proto::ids::{Incarnation, Name, hex};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::{
@@ -195,8 +195,7 @@ fn machine() -> BTreeMap<String, String> {
         let text = fs::read_to_string(path).ok()?;
         let text = text.trim();
         let digest = Sha256::digest(text.as_bytes());
-        let hex = digest.iter().take(16).map(|b| format!("{b:02x}")).collect();
-        (!text.is_empty()).then_some(hex)
+        (!text.is_empty()).then(|| hex(&digest[..16]))
     };
     sources.iter().filter_map(|(k, path)| Some(((*k).to_owned(), hashed(path)?))).collect()
 }

@@ -1,5 +1,6 @@
 //! What a provider says: the segments of an answer, which a dialect puts into its own words.
 
+use crate::http::answer::decimal;
 use brink_proto::{ids::PriceMicros, table::Record};
 
 /// How a segment is written.
@@ -79,8 +80,8 @@ fn line(code: &[u8], price: Option<PriceMicros>, room: &mut [u8]) -> Option<usiz
     let mut at = code.len();
     if let Some(price) = price {
         *room.get_mut(at)? = b':';
-        let mut digits = [0; 10];
-        let text = decimal(thousandths(price), &mut digits);
+        let mut digits = [0; 20];
+        let text = decimal(thousandths(price) as usize, &mut digits);
         room.get_mut(at + 1..at + 1 + text.len())?.copy_from_slice(text);
         at += 1 + text.len();
     }
@@ -97,20 +98,6 @@ fn thousandths(price: PriceMicros) -> u32 {
     let up = rest > 500 || (rest == 500 && whole % 2 == 1);
     const { assert!(PriceMicros::MAX.number() / 1000 < i32::MAX as u64) };
     (whole + u64::from(up)) as u32
-}
-
-#[inline]
-fn decimal(mut value: u32, digits: &mut [u8; 10]) -> &[u8] {
-    let mut from = digits.len();
-    for (at, digit) in digits.iter_mut().enumerate().rev() {
-        *digit = b'0' + (value % 10) as u8;
-        value /= 10;
-        from = at;
-        if value == 0 {
-            break;
-        }
-    }
-    digits.get(from..).unwrap_or_default()
 }
 
 #[cfg(test)]
