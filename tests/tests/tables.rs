@@ -1,5 +1,6 @@
 //! How tables come to the shards while they serve, and what is refused on the way.
 
+use brink_proto::ids::hex;
 use brink_shipper::{alarms::Alarm, downlink::manifest::TableManifest};
 use brink_tests::{
     appliance::{Running, eventually, start, start_in},
@@ -109,7 +110,7 @@ fn a_table_with_something_wrong_is_refused_and_the_old_one_is_served() {
 fn replace(store: &Path, manifest: &mut TableManifest, bytes: Vec<u8>) {
     use sha2::{Digest, Sha256};
     manifest.bytes = bytes.len() as u64;
-    manifest.sha256 = Sha256::digest(&bytes).iter().map(|b| format!("{b:02x}")).collect();
+    manifest.sha256 = hex(&Sha256::digest(&bytes));
     fs::write(store.join(&manifest.file), bytes).unwrap();
 }
 

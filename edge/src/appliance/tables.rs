@@ -25,7 +25,7 @@ use brink_proto::ids::Micros;
 use brink_shipper::{
     alarms::Alarm,
     counter::Counter,
-    downlink::{Downlink, DownlinkError, folder::LocalTable},
+    downlink::{Downlink, DownlinkError, folder::LocalTable, manifest::TableManifest},
 };
 use std::{sync::Arc, time::Duration};
 use tokio::time::sleep;
@@ -126,9 +126,13 @@ impl TableSupply {
             None => folder.tables(),
         };
         for table in tables {
-            match self.serve(&table).await {
+            let served = match self.downlink.check_size(&table.manifest) {
+                Ok(()) => self.serve(&table).await.map_err(SupplyError::from),
+                Err(error) => Err(error.into()),
+            };
+            match served {
                 Ok(()) => return,
-                Err(error) => self.tell(&SupplyError::Load(error)),
+                Err(error) => self.tell(&error),
             }
         }
     }
@@ -147,19 +151,20 @@ impl TableSupply {
             return Err(SupplyError::Older { found: announced.version, served });
         }
         *refused = None;
+        let taken = self.take(&announced).await;
+        if taken.as_ref().is_err_and(SupplyError::is_refusal) {
+            *refused = Some(announced.version);
+        }
+        taken
+    }
+
+    /// Fetches an announced table and serves it.
+    async fn take(&mut self, announced: &TableManifest) -> Result<(), SupplyError> {
+        self.downlink.check_size(announced)?;
         tracing::info!(version = announced.version, bytes = announced.bytes, "fetching a table");
-        let fetched = match self.downlink.fetch(&announced).await {
-            Ok(fetched) => fetched,
-            Err(error) => {
-                if error.is_refusal() {
-                    *refused = Some(announced.version);
-                }
-                return Err(error.into());
-            }
-        };
+        let fetched = self.downlink.fetch(announced).await?;
         if let Err(error) = self.serve(&fetched).await {
             self.downlink.folder().discard(&fetched);
-            *refused = Some(announced.version);
             return Err(error.into());
         }
         if let Err(error) = self.downlink.folder().keep(&fetched) {

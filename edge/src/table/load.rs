@@ -27,18 +27,6 @@ pub enum LoadError {
         /// What the system said.
         source: io::Error,
     },
-    /// It would not fit.
-    #[error(
-        "table {version} has {bytes} bytes; two of at most {bytes_max} fit in half of the memory"
-    )]
-    TooLarge {
-        /// Its version.
-        version: u64,
-        /// Its size.
-        bytes: u64,
-        /// The largest that is taken.
-        bytes_max: u64,
-    },
     /// There is no memory for it.
     #[error("no memory for a table of {bytes_max} bytes: {source}")]
     Memory {
@@ -76,9 +64,6 @@ fn read(
 ) -> (Result<LoadedTable, LoadError>, Option<Arena>) {
     let version = local.manifest.version;
     let bytes = local.manifest.bytes;
-    if bytes > bytes_max {
-        return (Err(LoadError::TooLarge { version, bytes, bytes_max }), spare);
-    }
     let mapped = spare.map_or_else(|| Arena::map(bytes_max as usize), Ok);
     let mut arena = match mapped {
         Ok(arena) => arena,

@@ -107,14 +107,9 @@ pub fn run(options: &PublishOptions) -> Result<TableManifest, PublishFault> {
     let bytes = bytes.map_err(|source| PublishFault::File { path: path.clone(), source })?;
     let table = Table::open(bytes).and_then(|table| table.verify().map(|()| table));
     let table = table.map_err(|source| PublishFault::Table { path: path.clone(), source })?;
-    let publication = Publication {
-        table: path.clone(),
-        version: options.version,
-        users: table.header().users,
-        segments: table.header().segments,
-    };
-    // The store is sent the file's bytes; those in memory are not needed any more.
-    drop(table);
+    let (users, segments) = (table.header().users, table.header().segments);
+    let version = options.version;
+    let publication = Publication { table: table.into_inner(), version, users, segments };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let sending = publish(&store, &publication);
     Ok(runtime.map_err(PublishFault::System)?.block_on(sending)?)

@@ -19,6 +19,7 @@ pub mod manifest;
 pub mod publish;
 
 use crate::objects::store::{StoreConfig, StoreConfigError};
+use brink_proto::ids::hex;
 use folder::{Folder, LocalTable};
 use futures_lite::StreamExt;
 use manifest::{CURRENT_KEY, ManifestError, TableManifest, manifest_key};
@@ -150,12 +151,20 @@ impl Downlink {
             Err(error) => return Err(error.into()),
         };
         let manifest = TableManifest::read(&bytes);
-        let manifest = manifest.map_err(|source| DownlinkError::Manifest { key, source })?;
-        if manifest.bytes > self.bytes_max {
-            let TableManifest { version, bytes, .. } = manifest;
-            return Err(DownlinkError::TooLarge { version, bytes, bytes_max: self.bytes_max });
+        manifest.map(Some).map_err(|source| DownlinkError::Manifest { key, source })
+    }
+
+    /// Whether a table fits, by what was announced of it.
+    ///
+    /// # Errors
+    /// [`DownlinkError::TooLarge`] with the figures.
+    pub fn check_size(&self, manifest: &TableManifest) -> Result<(), DownlinkError> {
+        let TableManifest { version, bytes, .. } = *manifest;
+        let bytes_max = self.bytes_max;
+        if bytes > bytes_max {
+            return Err(DownlinkError::TooLarge { version, bytes, bytes_max });
         }
-        Ok(Some(manifest))
+        Ok(())
     }
 
     /// Brings an announced table to local disk, checked against what was announced of it. It is not
@@ -224,7 +233,7 @@ impl Incoming {
     async fn finish(self) -> io::Result<String> {
         beside(move || {
             self.file.sync_all()?;
-            Ok(self.digest.finalize().iter().map(|b| format!("{b:02x}")).collect())
+            Ok(hex(&self.digest.finalize()))
         })
         .await
     }

@@ -2,18 +2,13 @@
 
 use super::manifest::{CURRENT_KEY, FORMAT, TableManifest, manifest_key, table_key};
 use crate::objects::store::{StoreConfig, StoreConfigError};
+use brink_proto::ids::hex;
 use bytes::Bytes;
 use object_store::{
     Error as StoreFault, ObjectStore, ObjectStoreExt, PutPayload, WriteMultipart, path::Path as Key,
 };
 use sha2::{Digest, Sha256};
-use std::{
-    fs::File,
-    io::{self, Read},
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Why a table was not published.
 #[derive(Debug, thiserror::Error)]
@@ -24,14 +19,6 @@ pub enum PublishError {
     /// The store does not take it.
     #[error("the store: {0}")]
     Store(#[from] StoreFault),
-    /// The table cannot be read.
-    #[error("{}: {source}", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
     /// A version that is not newer than what is announced.
     #[error(
         "version {version} is not newer than {current}, which is announced; leave --version out"
@@ -45,10 +32,10 @@ pub enum PublishError {
 }
 
 /// What is to be published.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Publication {
-    /// The table's file. It was looked into: what is published is good.
-    pub table: PathBuf,
+    /// The table. It was looked into: what is published is good.
+    pub table: Vec<u8>,
     /// Its version; the seconds since 1970, if not said, or one more than what is announced.
     pub version: Option<u64>,
     /// Users in it.
@@ -81,14 +68,14 @@ pub async fn publish(
         (Some(version), _) => version,
         (None, current) => now.as_secs().max(current.map_or(0, |current| current + 1)),
     };
-    let (bytes, sha256) = upload(&store, &publication.table, &table_key(version)).await?;
+    upload(&*store, &publication.table, &table_key(version)).await?;
     let manifest = TableManifest {
         format: FORMAT,
         version,
         published_ms: now.as_millis() as i64,
         file: table_key(version),
-        bytes,
-        sha256,
+        bytes: publication.table.len() as u64,
+        sha256: hex(&Sha256::digest(&publication.table)),
         users: publication.users,
         segments: publication.segments,
     };
@@ -111,28 +98,14 @@ async fn announced(store: &dyn ObjectStore) -> Result<Option<u64>, StoreFault> {
     }
 }
 
-/// Uploads a file in parts; its size and its digest.
-async fn upload(
-    store: &Arc<dyn ObjectStore>,
-    path: &Path,
-    key: &str,
-) -> Result<(u64, String), PublishError> {
-    let failed = |source| PublishError::File { path: path.to_owned(), source };
-    let mut file = File::open(path).map_err(failed)?;
+/// Uploads bytes in parts.
+async fn upload(store: &dyn ObjectStore, bytes: &[u8], key: &str) -> Result<(), StoreFault> {
     let upload = store.put_multipart(&Key::from(key)).await?;
     let mut writer = WriteMultipart::new_with_chunk_size(upload, PART_BYTES);
-    let mut digest = Sha256::new();
-    let mut bytes = 0;
-    let mut part = vec![0; PART_BYTES];
-    loop {
-        let read = file.read(&mut part).map_err(failed)?;
-        let Some(filled) = part.get(..read).filter(|filled| !filled.is_empty()) else { break };
-        digest.update(filled);
-        bytes += read as u64;
+    for part in bytes.chunks(PART_BYTES) {
         writer.wait_for_capacity(PARTS_MAX).await?;
-        writer.write(filled);
+        writer.write(part);
     }
     writer.finish().await?;
-    let sha256 = digest.finalize().iter().map(|b| format!("{b:02x}")).collect();
-    Ok((bytes, sha256))
+    Ok(())
 }
