@@ -27,16 +27,15 @@ use edge::{
     ring::{blocks::OutBlocks, output::Output},
     roles::{
         Ack, Moment, Outcome, Request, Role, Supplies,
-        parameters::Meaning,
-        provider::{Form, Provider, ProviderState, ProviderView},
+        provider::{Provider, ProviderState, ProviderView},
     },
     table::{
         arena::Arena,
-        handover::{LoadedTable, TableGiver},
+        handover::{LoadedTable, TableTaker},
     },
 };
 use quanta::Clock;
-use std::{env, fs::File, hint::black_box, io::Write, sync::Arc, time::Duration};
+use std::{env, fs::File, hint::black_box, io::Write};
 
 /// Calls, and pairs of reads, of a round.
 const ROUND: u64 = 100_000;
@@ -120,32 +119,15 @@ struct Calls {
     seed: u64,
     asked: u64,
     found: u64,
-    /// Keeps the table alive.
-    _giver: TableGiver,
 }
 
 impl Calls {
     fn new(arena: Arena, users: u64, seed: u64) -> Calls {
         let table = Table::open(arena).expect("a table");
-        let (mut giver, mut takers) = TableGiver::new(1);
-        let loaded = LoadedTable { table, version: 1, published: Micros(0) };
-        assert!(giver.give(Arc::new(loaded)).is_ok());
-        let config = ProviderConfig {
-            dialect: DialectWord::Xandr,
-            form: Form::Price,
-            namespace: "xandr".to_owned(),
-            external_namespace: "external".to_owned(),
-            keep_query: false,
-            parameters: Meaning::ALL.map(|(meaning, _, name)| (meaning, name.to_owned())).to_vec(),
-            budget: Duration::from_millis(7),
-            rate_per_shard: None,
-            late_percent_max: 5,
-            text_bytes_max: 0,
-        };
-        let supplies = Supplies { table: takers.pop() };
-        let policy = Policy::default();
-        let mut view = ProviderView::of(&config, "xandr", Ack::Received, policy, supplies);
-        Provider::refresh(&mut view);
+        let table = LoadedTable { table, version: 1, published: Micros(0) };
+        let config = ProviderConfig::of_defaults(DialectWord::Xandr, "xandr");
+        let supplies = Supplies { table: Some(TableTaker::holding(table)) };
+        let view = ProviderView::of(&config, "xandr", Ack::Received, Policy::default(), supplies);
         Calls {
             state: Provider::state(&view),
             view,
@@ -157,7 +139,6 @@ impl Calls {
             seed,
             asked: 0,
             found: 0,
-            _giver: giver,
         }
     }
 

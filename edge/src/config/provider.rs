@@ -3,7 +3,7 @@
 use super::{
     ConfigError,
     error::Checker,
-    file::{DialectWord, FormWord, ListenerSection},
+    file::{DialectWord, FormWord, ListenerSection, ProviderSection},
     resolve::label,
 };
 use crate::roles::{parameters::Meaning, provider::Form};
@@ -32,6 +32,26 @@ pub struct ProviderConfig {
     pub late_percent_max: u64,
     /// Longest body that is read once it is unpacked.
     pub text_bytes_max: usize,
+}
+
+impl ProviderConfig {
+    /// What a section says that says nothing, for an exchange of this name.
+    #[must_use]
+    pub fn of_defaults(dialect: DialectWord, exchange: &str) -> ProviderConfig {
+        let section = ProviderSection::default();
+        ProviderConfig {
+            dialect,
+            form: form(section.form),
+            namespace: exchange.to_owned(),
+            external_namespace: section.external_namespace,
+            keep_query: section.keep_query,
+            parameters: Meaning::ALL.map(|(meaning, _, name)| (meaning, name.to_owned())).to_vec(),
+            budget: Duration::from_millis(default_budget_ms(dialect)),
+            rate_per_shard: None,
+            late_percent_max: section.late_percent_max,
+            text_bytes_max: TEXT_BYTES_MAX,
+        }
+    }
 }
 
 /// BOUND: a body is not unpacked to more than this, nor to more than the listener takes packed. A
@@ -79,10 +99,7 @@ pub(super) fn resolve(
     }
     Ok(Some(ProviderConfig {
         dialect: provider.dialect,
-        form: match provider.form {
-            FormWord::Price => Form::Price,
-            FormWord::Code => Form::Code,
-        },
+        form: form(provider.form),
         namespace: namespace.clone(),
         external_namespace: provider.external_namespace.clone(),
         keep_query: provider.keep_query,
@@ -92,6 +109,13 @@ pub(super) fn resolve(
         late_percent_max: late,
         text_bytes_max: TEXT_BYTES_MAX.min(section.body_bytes_max as usize),
     }))
+}
+
+fn form(word: FormWord) -> Form {
+    match word {
+        FormWord::Price => Form::Price,
+        FormWord::Code => Form::Code,
+    }
 }
 
 /// Xandr waits for ten milliseconds. SPEC: Google, real-time curation: after 50 ms an answer is

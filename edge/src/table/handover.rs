@@ -13,7 +13,7 @@
 use super::arena::Arena;
 use brink_proto::{ids::Micros, table::Table};
 use rtrb::{Consumer, Producer, RingBuffer};
-use std::sync::Arc;
+use std::{io, sync::Arc};
 
 /// Tables that exist at once: the one that is looked into, and the one that comes next.
 pub const TABLES_MAX: usize = 2;
@@ -31,6 +31,19 @@ pub struct LoadedTable {
     pub published: Micros,
 }
 
+impl LoadedTable {
+    /// A table of bytes, in an arena of its own.
+    ///
+    /// # Errors
+    /// What is wrong with it, or that there is no memory for it.
+    pub fn of_bytes(bytes: &[u8], version: u64, published: Micros) -> io::Result<LoadedTable> {
+        let mut arena = Arena::map(bytes.len())?;
+        arena.fill(&mut { bytes }, bytes.len())?;
+        let table = Table::open(arena).map_err(io::Error::other)?;
+        Ok(LoadedTable { table, version, published })
+    }
+}
+
 /// The end of a shard's listener: it looks into the table that came last.
 pub struct TableTaker {
     news: Consumer<Arc<LoadedTable>>,
@@ -39,6 +52,14 @@ pub struct TableTaker {
 }
 
 impl TableTaker {
+    /// One that has a table, and that nobody gives another.
+    #[must_use]
+    pub fn holding(table: LoadedTable) -> TableTaker {
+        let (_, news) = RingBuffer::new(TABLES_MAX);
+        let (back, _) = RingBuffer::new(TABLES_MAX);
+        TableTaker { news, back, current: Some(Arc::new(table)) }
+    }
+
     /// Takes what has come, and gives the one before back.
     #[inline]
     pub fn refresh(&mut self) {
@@ -117,3 +138,31 @@ impl TableGiver {
 
 /// A table that was replaced, on its way back.
 pub struct Returning(Arc<LoadedTable>);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use brink_proto::table::write;
+
+    fn table(version: u64) -> Arc<LoadedTable> {
+        let bytes = write::assemble(&[]).unwrap();
+        Arc::new(LoadedTable::of_bytes(&bytes, version, Micros(0)).unwrap())
+    }
+
+    #[test]
+    fn a_table_comes_back_when_all_have_taken_the_next() {
+        let (mut giver, mut takers) = TableGiver::new(2);
+        assert!(giver.give(table(1)).is_ok_and(|old| old.is_none()));
+        takers.iter_mut().for_each(TableTaker::refresh);
+        let old = giver.give(table(2)).ok().flatten().unwrap();
+        takers[0].refresh();
+        let old = giver.take_back(old).err().expect("one still looks into it");
+        let versions = |takers: &[TableTaker]| {
+            takers.iter().map(|t| t.current().unwrap().version).collect::<Vec<_>>()
+        };
+        assert_eq!(versions(&takers), [2, 1]);
+        takers[1].refresh();
+        assert!(giver.take_back(old).is_ok());
+        assert_eq!(versions(&takers), [2, 2]);
+    }
+}

@@ -2,16 +2,12 @@
 
 use brink_proto::{
     ids::{Micros, PriceMicros},
-    table::{Namespace, Segment, Table, write},
+    table::{Namespace, Segment, write},
 };
 use edge::{
     roles::Supplies,
-    table::{
-        arena::Arena,
-        handover::{LoadedTable, TableGiver},
-    },
+    table::handover::{LoadedTable, TableTaker},
 };
-use std::sync::Arc;
 
 /// How many calls there are, and users in the table. A prime, as with browsers.
 pub(super) const COUNT: u64 = 997;
@@ -43,8 +39,8 @@ pub(super) fn request(number: u64) -> Vec<u8> {
     .into_bytes()
 }
 
-/// A table with all of them, handed over; the giver keeps it alive.
-pub(super) fn supplies() -> (TableGiver, Supplies) {
+/// A table with all of them.
+pub(super) fn supplies() -> Supplies {
     let codes: Vec<String> = (0..64).map(|code| format!("segment-{code:04}")).collect();
     let namespace = Namespace::new("xandr");
     let entry = |number: u64| write::Entry {
@@ -60,11 +56,6 @@ pub(super) fn supplies() -> (TableGiver, Supplies) {
     };
     let entries: Vec<_> = (0..COUNT).map(entry).collect();
     let bytes = write::assemble(&entries).expect("a table");
-    let mut arena = Arena::map(bytes.len()).expect("memory");
-    arena.fill(&mut bytes.as_slice(), bytes.len()).expect("room");
-    let table = Table::open(arena).expect("a table");
-    let (mut giver, mut takers) = TableGiver::new(1);
-    let loaded = LoadedTable { table, version: 1, published: Micros(1_795_417_000_000_000) };
-    assert!(giver.give(Arc::new(loaded)).is_ok());
-    (giver, Supplies { table: takers.pop() })
+    let table = LoadedTable::of_bytes(&bytes, 1, Micros(1_795_417_000_000_000));
+    Supplies { table: Some(TableTaker::holding(table.expect("a table"))) }
 }

@@ -17,7 +17,6 @@ use edge::{
         Idle, ListenerParts, Shard, ShardParts, control::Control, counters::ShardCounters,
         latency::latency,
     },
-    table::handover::TableGiver,
     tap::{Speaker, Tap, TapCounters},
 };
 use std::sync::Arc;
@@ -128,8 +127,6 @@ pub(super) struct Driven {
     clock: SimClock,
     counters: Arc<ShardCounters>,
     turn_us: u64,
-    /// Keeps the table alive.
-    _giver: TableGiver,
 }
 
 impl Scenario {
@@ -170,9 +167,9 @@ impl Scenario {
         let control = Arc::new(Control::new(1));
         control.set_ready(true);
         let listener = config.listeners[0].clone();
-        let (giver, supplies) = match self.asks {
+        let supplies = match self.asks {
             Asks::Segments => exchange::supplies(),
-            _ => (TableGiver::new(0).0, Supplies::default()),
+            _ => Supplies::default(),
         };
         let service = roles.by_name(role).expect("a role").host(&listener, &topics, supplies)();
         let shard = Shard::new(ShardParts {
@@ -191,7 +188,7 @@ impl Scenario {
             counters: Arc::clone(&counters),
             latency: latency(1).0,
         });
-        Driven { shard, spool, clock, counters, turn_us: self.turn_us, _giver: giver }
+        Driven { shard, spool, clock, counters, turn_us: self.turn_us }
     }
 
     /// Runs it; how many requests were answered in turns that are counted.

@@ -5,14 +5,11 @@ use brink_proto::{
     decoded,
     event::{AddressText, EVENT_BYTES_MAX, Row},
     ids::{Micros, PriceMicros},
-    table::{Namespace, Segment, Table, write},
+    table::{Namespace, Segment, write},
     wire::Writer,
 };
 use edge::{
-    config::{
-        file::DialectWord,
-        provider::{ProviderConfig, TEXT_BYTES_MAX},
-    },
+    config::{file::DialectWord, provider::ProviderConfig},
     consent::Policy,
     http::{
         answer::Answer,
@@ -22,16 +19,11 @@ use edge::{
     ring::{blocks::OutBlocks, output::Output},
     roles::{
         Ack, Moment, Outcome, Request, Role, Supplies,
-        parameters::Meaning,
-        provider::{Form, Provider, ProviderState, ProviderView},
+        provider::{Provider, ProviderState, ProviderView},
     },
-    table::{
-        arena::Arena,
-        handover::{LoadedTable, TableGiver},
-    },
+    table::handover::{LoadedTable, TableTaker},
 };
 use prost::Message;
-use std::{sync::Arc, time::Duration};
 
 /// A provider with a table: "7" is a user of "xandr", of "external" and of "a.b", and "8" one of
 /// "xandr" with many segments.
@@ -39,8 +31,6 @@ pub(super) struct World {
     view: ProviderView,
     state: ProviderState,
     blocks: OutBlocks,
-    /// Keeps the table alive.
-    _giver: TableGiver,
 }
 
 /// A call.
@@ -66,26 +56,13 @@ pub(super) fn policy() -> Policy {
 
 impl World {
     pub(super) fn new(dialect: DialectWord) -> World {
-        let (mut giver, mut takers) = TableGiver::new(1);
-        assert!(giver.give(Arc::new(table())).is_ok());
-        let config = ProviderConfig {
-            dialect,
-            form: Form::Price,
-            namespace: "xandr".to_owned(),
-            external_namespace: "external".to_owned(),
-            keep_query: true,
-            parameters: Meaning::ALL.map(|(meaning, _, name)| (meaning, name.to_owned())).to_vec(),
-            budget: Duration::from_millis(7),
-            rate_per_shard: None,
-            late_percent_max: 5,
-            text_bytes_max: TEXT_BYTES_MAX,
-        };
-        let supplies = Supplies { table: takers.pop() };
-        let mut view = ProviderView::of(&config, "xandr", Ack::Received, policy(), supplies);
-        Provider::refresh(&mut view);
+        let config =
+            ProviderConfig { keep_query: true, ..ProviderConfig::of_defaults(dialect, "xandr") };
+        let supplies = Supplies { table: Some(TableTaker::holding(table())) };
+        let view = ProviderView::of(&config, "xandr", Ack::Received, policy(), supplies);
         let state = Provider::state(&view);
         let blocks = OutBlocks::map(16).expect("memory");
-        World { view, state, blocks, _giver: giver }
+        World { view, state, blocks }
     }
 
     /// Calls. The answer is whole, and the row decodes.
@@ -146,8 +123,5 @@ fn table() -> LoadedTable {
         entry("xandr", "8", many.collect()),
     ];
     let bytes = write::assemble(&entries).expect("a table");
-    let mut arena = Arena::map(bytes.len()).expect("memory");
-    arena.fill(&mut bytes.as_slice(), bytes.len()).expect("room");
-    let table = Table::open(arena).expect("a table");
-    LoadedTable { table, version: 1, published: Micros(0) }
+    LoadedTable::of_bytes(&bytes, 1, Micros(0)).expect("a table")
 }

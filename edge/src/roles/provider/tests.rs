@@ -2,21 +2,15 @@
 
 use super::*;
 use crate::{
-    config::{
-        file::DialectWord,
-        provider::{ProviderConfig, TEXT_BYTES_MAX},
-    },
+    config::{file::DialectWord, provider::ProviderConfig},
     consent::Policy,
     http::{
         date::HeadEnd,
         head::{header_space, parse},
     },
     ring::{blocks::OutBlocks, output::Output},
-    roles::{Ack, parameters::Meaning},
-    table::{
-        arena::Arena,
-        handover::{LoadedTable, TableGiver},
-    },
+    roles::Ack,
+    table::handover::{LoadedTable, TableTaker},
 };
 use brink_proto::{
     decoded::Lookup,
@@ -26,7 +20,7 @@ use brink_proto::{
     wire::Writer,
 };
 use prost::Message;
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 /// What the tests buy: a user of the exchange, one of ours, one of another system.
 fn table() -> LoadedTable {
@@ -43,24 +37,15 @@ fn table() -> LoadedTable {
         entry("liveramp.com", "X=", None, vec![segment("travel", price(750_000))]),
         entry("xandr", "8", None, Vec::new()),
     ]);
-    let bytes = bytes.unwrap();
-    let mut arena = Arena::map(bytes.len()).unwrap();
-    arena.fill(&mut bytes.as_slice(), bytes.len()).unwrap();
-    LoadedTable { table: Table::open(arena).unwrap(), version: 17, published: Micros(1_000_000) }
+    LoadedTable::of_bytes(&bytes.unwrap(), 17, Micros(1_000_000)).unwrap()
 }
 
 pub(super) fn config(form: Form, rate: Option<f64>) -> ProviderConfig {
     ProviderConfig {
-        dialect: DialectWord::Xandr,
         form,
-        namespace: "xandr".to_owned(),
-        external_namespace: "external".to_owned(),
         keep_query: true,
-        parameters: Meaning::ALL.map(|(meaning, _, name)| (meaning, name.to_owned())).to_vec(),
-        budget: Duration::from_millis(7),
         rate_per_shard: rate,
-        late_percent_max: 5,
-        text_bytes_max: TEXT_BYTES_MAX,
+        ..ProviderConfig::of_defaults(DialectWord::Xandr, "xandr")
     }
 }
 
@@ -72,6 +57,12 @@ pub(super) struct Fixture {
     pub(super) waited: Duration,
 }
 
+/// The status line and the fields of an answer, and its body.
+pub(super) fn parts(answer: &[u8]) -> (String, Vec<u8>) {
+    let end = answer.windows(4).position(|w| w == b"\r\n\r\n").unwrap() + 4;
+    (String::from_utf8(answer[..end].to_vec()).unwrap(), answer[end..].to_vec())
+}
+
 /// Status, body, and the event if there is one.
 type Told = (u16, String, Option<Lookup>);
 
@@ -81,14 +72,8 @@ impl Fixture {
     }
 
     pub(super) fn of(config: &ProviderConfig, table: Option<LoadedTable>) -> Fixture {
-        let (mut giver, mut takers) = TableGiver::new(1);
-        if let Some(table) = table {
-            assert!(giver.give(Arc::new(table)).is_ok());
-        }
-        let supplies = Supplies { table: takers.pop() };
-        let mut view =
-            ProviderView::of(config, "xandr", Ack::Received, Policy::default(), supplies);
-        Provider::refresh(&mut view);
+        let supplies = Supplies { table: table.map(TableTaker::holding) };
+        let view = ProviderView::of(config, "xandr", Ack::Received, Policy::default(), supplies);
         let state = Provider::state(&view);
         Fixture { view, state, blocks: OutBlocks::map(16).unwrap(), waited: Duration::ZERO }
     }
@@ -103,8 +88,8 @@ impl Fixture {
         if status == 404 {
             return (status, String::new(), event);
         }
-        let body = answer.windows(4).position(|w| w == b"\r\n\r\n").unwrap() + 4;
-        (status, String::from_utf8(answer[body..].to_vec()).unwrap(), event)
+        let (_, body) = parts(&answer);
+        (status, String::from_utf8(body).unwrap(), event)
     }
 
     /// Status, what was written, and the event if there is one.

@@ -1,15 +1,15 @@
 //! What Google is answered, row by row.
 
-use super::super::super::tests::{Fixture, config};
+use super::super::super::tests::{Fixture, config, parts};
 use crate::{
     config::{file::DialectWord, provider::ProviderConfig},
     roles::provider::Form,
-    table::{arena::Arena, handover::LoadedTable},
+    table::handover::LoadedTable,
 };
 use brink_proto::{
     decoded::Lookup,
     ids::Micros,
-    table::{Namespace, Segment, Table, write},
+    table::{Namespace, Segment, write},
 };
 use flate2::{Compression, read::GzDecoder, write::GzEncoder};
 use std::{
@@ -44,9 +44,7 @@ fn table() -> LoadedTable {
         })
         .collect();
     let bytes = write::assemble(&entries).unwrap();
-    let mut arena = Arena::map(bytes.len()).unwrap();
-    arena.fill(&mut bytes.as_slice(), bytes.len()).unwrap();
-    LoadedTable { table: Table::open(arena).unwrap(), version: 17, published: Micros(1_000_000) }
+    LoadedTable::of_bytes(&bytes, 17, Micros(1_000_000)).unwrap()
 }
 
 fn google(text_bytes_max: usize, table: Option<LoadedTable>) -> Fixture {
@@ -63,12 +61,6 @@ fn google(text_bytes_max: usize, table: Option<LoadedTable>) -> Fixture {
 
 fn standard() -> Fixture {
     google(64 << 10, Some(table()))
-}
-
-/// The status line and the fields of an answer, and its body.
-fn parts(answer: &[u8]) -> (String, Vec<u8>) {
-    let end = answer.windows(4).position(|w| w == b"\r\n\r\n").unwrap() + 4;
-    (String::from_utf8(answer[..end].to_vec()).unwrap(), answer[end..].to_vec())
 }
 
 /// The body and the event of a request that says nothing of gzip.
