@@ -165,7 +165,7 @@ fn beyond_the_limit_everybody_is_answered_and_nobody_is_turned_away() {
     assert!(answers.iter().all(|answer| answer.status == 200));
     let empty = answers.iter().filter(|answer| answer.body == b"\n").count();
     assert!((1..500).contains(&empty), "{empty} were shed");
-    let shed = running.board().outcomes[0].iter().position(|o| *o == "shed").unwrap();
+    let shed = running.board().outcomes[0].labels.iter().position(|o| *o == "shed").unwrap();
     assert_eq!(running.board().shards[0].listeners[0].outcomes[shed].read(), empty as u64);
     drop(client);
     let _ = running.stop();

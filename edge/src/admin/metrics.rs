@@ -225,9 +225,10 @@ fn requests(board: &Board) -> Vec<Samples> {
     });
     let latency = each.iter().map(|(labels, c)| (labels.clone(), histogram(c))).collect();
     let help = "Time from a request reaching the shard to its answer being written";
-    let outcomes = each.iter().enumerate().flat_map(|(at, (labels, c))| {
-        let names = board.outcomes[at % board.config.listeners.len()].iter();
-        names
+    let roles = board.outcomes.iter().cycle();
+    let outcomes = each.iter().zip(roles).flat_map(|((labels, c), role)| {
+        role.labels
+            .iter()
             .zip(&c.outcomes)
             .map(move |(name, count)| (with(labels, "outcome", name), count.read()))
     });

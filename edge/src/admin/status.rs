@@ -208,7 +208,7 @@ fn outcomes(board: &Board, listener: usize) -> BTreeMap<&'static str, u64> {
     let of = |place: usize| {
         board.shards.iter().map(|s| s.listeners[listener].outcomes[place].read()).sum()
     };
-    let labels = board.outcomes[listener].iter().enumerate();
+    let labels = board.outcomes[listener].labels.iter().enumerate();
     labels.map(|(place, label)| (*label, of(place))).collect()
 }
 

@@ -4,6 +4,7 @@ use super::{Unready, tables::TableCounters};
 use crate::{
     config::EdgeConfig,
     ring::uring::rungs::Rungs,
+    roles::Outcomes,
     shard::{
         control::Control,
         counters::ShardCounters,
@@ -35,7 +36,7 @@ pub struct Board {
     /// Where operators ask.
     pub admin: SocketAddr,
     /// What can become of requests of each listener.
-    pub outcomes: Vec<&'static [&'static str]>,
+    pub outcomes: Vec<Outcomes>,
     /// What shards are told.
     pub control: Arc<Control>,
     /// What each shard counts.

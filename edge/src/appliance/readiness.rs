@@ -4,7 +4,7 @@
 //! to go elsewhere does not. So a listener is ready only when it can do what it is there for.
 
 use super::Board;
-use crate::{clock, config::ListenerConfig, shard::counters::ShardCounters};
+use crate::{clock, config::ListenerConfig};
 use brink_proto::ids::Micros;
 use brink_shipper::alarms::Alarm;
 use std::{
@@ -94,17 +94,13 @@ impl Readiness {
             board.config.tables.as_ref().is_some_and(|tables| {
                 board.tables.age(wall).is_none_or(|age| age > tables.age_max)
             });
-        match old {
-            true if !board.alarms.state(Alarm::TableOld).0 => {
-                board.alarms.raise(Alarm::TableOld);
-            }
-            true => {}
-            false => {
-                board.alarms.clear(Alarm::TableOld);
-            }
+        if !old {
+            board.alarms.clear(Alarm::TableOld);
+        } else if !board.alarms.state(Alarm::TableOld).0 {
+            board.alarms.raise(Alarm::TableOld);
         }
         for (index, window) in self.windows.iter_mut().enumerate() {
-            let (answered, late) = counted(&board.shards, index);
+            let (answered, late) = counted(board, index);
             let late_percent = window.late_percent(now, answered, late);
             let reasons = reasons(board, &board.config.listeners[index], wall, late_percent);
             board.control.set_unready(index, reasons);
@@ -112,9 +108,10 @@ impl Readiness {
     }
 }
 
-fn counted(shards: &[std::sync::Arc<ShardCounters>], listener: usize) -> (u64, u64) {
-    let counters = || shards.iter().map(|shard| &shard.listeners[listener]);
-    let late = counters().map(|c| c.late.read()).sum();
+fn counted(board: &Board, listener: usize) -> (u64, u64) {
+    let counters = || board.shards.iter().map(|shard| &shard.listeners[listener]);
+    let late = board.outcomes[listener].late;
+    let late = late.map_or(0, |place| counters().map(|c| c.outcomes[place].read()).sum());
     // Late ones are read first, so that no more are late than answered.
     (counters().flat_map(|c| &c.answered).map(|c| c.read()).sum(), late)
 }

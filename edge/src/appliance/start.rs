@@ -15,7 +15,7 @@ use crate::{
     clock::QuantaClock,
     config::{EdgeConfig, ListenerConfig},
     ring::uring::{RingSetupError, rungs},
-    roles::{RoleHost, Roles},
+    roles::{Outcomes, RoleHost, Roles},
     shard::{
         Crowd, Member,
         control::{Control, Waker},
@@ -69,8 +69,9 @@ pub(super) fn start(
     let (writers, readers): (Vec<_>, Vec<_>) =
         wakers.iter().map(|_| latency(config.listeners.len())).unzip();
     let latency = Latency::new(readers, config.listeners.len());
-    let host = |l: &ListenerConfig| roles.by_name(&l.role).map_or(&[][..], RoleHost::outcomes);
-    let outcomes = config.listeners.iter().map(host).collect();
+    // Each listener's role is known: its configuration was resolved with these roles.
+    let host = |l: &ListenerConfig| roles.by_name(&l.role).map(RoleHost::outcomes);
+    let outcomes = config.listeners.iter().filter_map(host).collect();
     let board = Arc::new(board(config, &taken, &spooled, &topics, latency, outcomes));
     let (supply, takers) = table_supply(&board, &wakers)?;
     let (events, inbox) = Events::new();
@@ -203,7 +204,7 @@ fn board(
     spooled: &Spooled,
     topics: &[&'static Schema],
     latency: Latency,
-    outcomes: Vec<&'static [&'static str]>,
+    outcomes: Vec<Outcomes>,
 ) -> Board {
     let tap = || Arc::new(TapCounters::new(&names(topics)));
     let counters = |_| Arc::new(ShardCounters::new(config.listeners.len(), tap()));

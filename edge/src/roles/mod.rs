@@ -184,8 +184,6 @@ pub struct Served {
     pub waits_for: Option<TopicIndex>,
     /// What became of the request, in the role's own words.
     pub outcome: Option<usize>,
-    /// Whether it was too late to say what was asked.
-    pub late: bool,
 }
 
 /// A role behind a listener of a shard, whatever role it is.
@@ -235,7 +233,7 @@ impl<R: Role> Service for Hosted<R> {
         answer: &mut Answer<'_>,
         tap: &mut Tap,
     ) -> Served {
-        let mut served = Served { done_at: Nanos(0), waits_for: None, outcome: None, late: false };
+        let mut served = Served { done_at: Nanos(0), waits_for: None, outcome: None };
         let handled = match probe::answer(request.head, situation.ready) {
             Some(fixed) => {
                 answer.fixed(fixed);
@@ -258,7 +256,6 @@ impl<R: Role> Service for Hosted<R> {
             Outcome::NotFound => answer.fixed(&NOT_FOUND),
             Outcome::Event { topic, outcome, ack, peer, row } => {
                 served.outcome = Some(outcome);
-                served.late = Some(outcome) == R::LATE;
                 let Some(topic) = self.topics.get(topic).copied() else {
                     // A role that names a topic it does not have; told once, by its own tests.
                     debug_assert!(false, "{} has no topic {topic}", R::NAME);
@@ -306,6 +303,15 @@ impl<R: Role> Service for Hosted<R> {
     }
 }
 
+/// What can become of a request, in the words of its role.
+#[derive(Debug, Clone, Copy)]
+pub struct Outcomes {
+    /// [`Role::OUTCOMES`].
+    pub labels: &'static [&'static str],
+    /// [`Role::LATE`].
+    pub late: Option<usize>,
+}
+
 /// Makes services of a role; one per role in an appliance.
 pub trait RoleHost: Send + Sync {
     /// The role's name in the configuration.
@@ -315,7 +321,7 @@ pub trait RoleHost: Send + Sync {
     /// The routes whose `ack` can be configured.
     fn routes(&self) -> &'static [&'static str];
     /// What can become of a request.
-    fn outcomes(&self) -> &'static [&'static str];
+    fn outcomes(&self) -> Outcomes;
     /// What makes its service behind one listener; `all` are the topics of the shard's tap.
     fn host(
         &self,
@@ -343,9 +349,9 @@ impl<R: Role> RoleHost for HostOf<R> {
         R::ROUTES
     }
 
-    fn outcomes(&self) -> &'static [&'static str] {
+    fn outcomes(&self) -> Outcomes {
         const { assert!(R::OUTCOMES.len() <= OUTCOMES_MAX) };
-        R::OUTCOMES
+        Outcomes { labels: R::OUTCOMES, late: R::LATE }
     }
 
     fn host(

@@ -48,23 +48,19 @@ pub enum Meaning {
 }
 
 impl Meaning {
-    /// Those that say something of consent.
-    pub const CONSENT: [Meaning; 6] = [
-        Meaning::Gdpr,
-        Meaning::GdprConsent,
-        Meaning::Gpp,
-        Meaning::GppSid,
-        Meaning::UsPrivacy,
-        Meaning::Coppa,
-    ];
-
-    /// The same, as bits.
+    /// Those that say something of consent, as bits.
     const CONSENT_BITS: u32 = 1 << Meaning::Gdpr as u32
         | 1 << Meaning::GdprConsent as u32
         | 1 << Meaning::Gpp as u32
         | 1 << Meaning::GppSid as u32
         | 1 << Meaning::UsPrivacy as u32
         | 1 << Meaning::Coppa as u32;
+
+    /// Whether it says something of consent.
+    #[must_use]
+    pub const fn is_of_consent(self) -> bool {
+        Meaning::CONSENT_BITS & (1 << self as u32) != 0
+    }
 
     /// All of them, with their names in a configuration and the query's names by default.
     pub const ALL: [(Meaning, &'static str, &'static str); 19] = [
@@ -162,22 +158,6 @@ impl ParameterMap {
             map.names.push(Name { text: name.as_bytes().into(), meaning, next });
         }
         map
-    }
-
-    /// A map of the names by default, as far as they are wanted.
-    #[must_use]
-    pub fn of_defaults(wanted: &[Meaning]) -> ParameterMap {
-        let wanted = |(meaning, ..): &(Meaning, _, _)| wanted.contains(meaning);
-        let names = Meaning::ALL.into_iter().filter(wanted);
-        ParameterMap::new(names.map(|(meaning, _, name)| (meaning, name)))
-    }
-
-    /// Another name for a meaning.
-    #[must_use]
-    pub fn and(self, meaning: Meaning, name: &str) -> ParameterMap {
-        let names = self.names.iter().map(|n| (n.meaning, String::from_utf8_lossy(&n.text)));
-        let all: Vec<_> = names.chain([(meaning, name.into())]).collect();
-        ParameterMap::new(all.iter().map(|(meaning, name)| (*meaning, name.as_ref())))
     }
 
     /// Reads a query. Of a name that is sent twice the first value counts.

@@ -44,8 +44,6 @@ pub struct ListenerCounters {
     pub latency_sum_ns: Counter,
     /// What became of requests, in the order of the role's outcomes.
     pub outcomes: [Counter; OUTCOMES_MAX],
-    /// Answers that came too late to say what was asked.
-    pub late: Counter,
 }
 
 impl ListenerCounters {

@@ -182,7 +182,7 @@ mod tests {
             _: &mut Answer<'_>,
             _: &mut Tap,
         ) -> Served {
-            Served { done_at: situation.arrived, waits_for: None, outcome: None, late: false }
+            Served { done_at: situation.arrived, waits_for: None, outcome: None }
         }
 
         fn refresh(&mut self) {}

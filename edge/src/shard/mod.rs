@@ -118,8 +118,6 @@ pub struct Shard<R, C> {
     control: Arc<Control>,
     counters: Arc<ShardCounters>,
     latency: LatencyWriter,
-    /// Turns so far.
-    turns: u64,
     /// The time of this turn.
     now: Nanos,
     /// When a drain gives up on those who do not take their answers.
@@ -166,7 +164,6 @@ impl<R: Ring, C: Clock> Shard<R, C> {
             control: parts.control,
             counters: parts.counters,
             latency: parts.latency,
-            turns: 0,
             now,
             drain_until: None,
         }
@@ -198,7 +195,6 @@ impl<R: Ring, C: Clock> Shard<R, C> {
         };
         self.ring.enter(wait)?;
         self.now = self.clock.now();
-        self.turns += 1;
         let open = || self.listeners.iter().map(|listener| listener.connections).sum();
         let slept_until = parks.then_some(deadline);
         let arrived = self.arrival.entered(self.now, slept_until, &self.ring, open);

@@ -31,13 +31,14 @@ const INPUTS_MAX: u32 = 4;
 impl<R: Ring, C: Clock> Shard<R, C> {
     /// Takes everything that the entering brought. Bytes in it came at `arrived` at the earliest.
     pub(super) fn take_completions(&mut self, arrived: Nanos) {
+        let turn = self.counters.turns.read();
         while let Some(completion) = self.ring.next() {
             match completion {
                 Completion::Received { conn, buffer, more } => {
                     let connection = &mut self.connections[conn.slot as usize];
                     connection.receiving = more;
                     let mut beginning = std::mem::replace(&mut connection.beginning, Chain::NONE);
-                    let arrived = beginning.next(arrived, self.now, self.turns);
+                    let arrived = beginning.next(arrived, self.now, turn);
                     let input = Input { buffer, consumed: 0, arrived };
                     let counters = &self.counters.listeners[usize::from(connection.listener)];
                     counters.received_bytes.add(input.buffer.len() as u64);
@@ -76,8 +77,9 @@ impl<R: Ring, C: Clock> Shard<R, C> {
         connection.open(listener.0, address);
         let token = connection.token(slot);
         let listener = &mut self.listeners[usize::from(listener.0)];
-        let arrived = listener.backlog.next(arrived, self.now, self.turns);
-        connection.beginning.next(arrived, self.now, self.turns);
+        let turn = self.counters.turns.read();
+        let arrived = listener.backlog.next(arrived, self.now, turn);
+        connection.beginning.next(arrived, self.now, turn);
         listener.accept_is_over();
         listener.connections += 1;
         let counters = listener.counters(&self.counters);

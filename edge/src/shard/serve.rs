@@ -147,7 +147,6 @@ impl<R: Ring, C: Clock> Shard<R, C> {
         counters.answered(status, nanos);
         if let Some(outcome) = served.outcome {
             counters.outcomes[outcome].add(1);
-            counters.late.add(u64::from(served.late));
         }
         self.latency.record(connection.listener, nanos);
         connection.conn.finish(&mut self.pool);

@@ -37,5 +37,7 @@ impl PixelView {
 /// and partner writes them.
 #[must_use]
 pub fn parameters(auction_id: &str) -> ParameterMap {
-    ParameterMap::of_defaults(&Meaning::CONSENT).and(Meaning::AuctionId, auction_id)
+    let consent = Meaning::ALL.into_iter().filter(|(meaning, ..)| meaning.is_of_consent());
+    let names = consent.map(|(meaning, _, name)| (meaning, name));
+    ParameterMap::new(names.chain([(Meaning::AuctionId, auction_id)]))
 }
