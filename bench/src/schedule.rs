@@ -104,6 +104,11 @@ impl Schedule {
             end: end.as_nanos() as u64,
         }
     }
+
+    /// Nothing is due any more.
+    pub fn stop(&mut self) {
+        self.end = 0;
+    }
 }
 
 impl Iterator for Schedule {

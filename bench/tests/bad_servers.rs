@@ -374,10 +374,12 @@ fn head_requests_have_answers_without_a_body() {
     assert_eq!(outcome.round.counts.answered, 200, "{outcome:?}");
 }
 
-#[test]
-fn a_run_that_is_stopped_reports_what_it_has_seen() {
-    let address = serve(|mut stream| {
+/// A run of nearly an hour that is stopped at its first progress, against a server that takes so
+/// long for each answer.
+fn stopped(answer_after: Duration) -> Outcome<Ping> {
+    let address = serve(move |mut stream| {
         while read_request(&mut stream) {
+            thread::sleep(answer_after);
             let _ = stream.write_all(ANSWER);
         }
     });
@@ -390,13 +392,24 @@ fn a_run_that_is_stopped_reports_what_it_has_seen() {
         let mut watch = Watch { stop: &stop, progress: Some(&mut stop_it) };
         let _ = done.send(drive::run(&drive, |_| Ping("GET"), &mut watch));
     });
-    let outcome = result.recv_timeout(HANGS).expect("the run hangs").unwrap();
-    assert!(outcome.interrupted);
-    let round = &outcome.round;
-    assert!(round.counts.is_clean(), "{:?}", round.counts);
-    assert!(round.seconds.len() <= 60, "{}", round.seconds.len());
-    let due: u64 = round.seconds.iter().map(|second| second.due).sum();
-    assert_eq!(due, round.counts.due);
+    result.recv_timeout(HANGS).expect("the run hangs").unwrap()
+}
+
+#[test]
+fn a_run_that_is_stopped_reports_what_it_has_seen() {
+    let quick = stopped(Duration::ZERO);
+    assert!(quick.round.counts.is_clean(), "{:?}", quick.round.counts);
+    // Here a request waits for a connection when the stop comes: it is due, and has its end too.
+    let slow = stopped(Duration::from_millis(20));
+    assert!(slow.round.counts.queued > 0, "{:?}", slow.round.counts);
+    for outcome in [quick, slow] {
+        let round = &outcome.round;
+        assert!(outcome.interrupted && round.seconds.len() <= 60, "{}", round.seconds.len());
+        let due: u64 = round.seconds.iter().map(|second| second.due).sum();
+        let counts = &round.counts;
+        assert_eq!(due, counts.due);
+        assert_eq!(counts.due, counts.answered + counts.timeouts, "{counts:?}");
+    }
 }
 
 #[test]

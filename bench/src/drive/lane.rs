@@ -33,6 +33,12 @@ impl<S> Lane<S> {
         self.next.filter(|due| due.at <= now)
     }
 
+    /// Nothing more becomes due. A request that waits for a connection has been taken up already.
+    pub(super) fn stop(&mut self) {
+        self.schedule.stop();
+        self.next = self.next.filter(|_| self.waits);
+    }
+
     /// How late the generator itself is with a request. While every connection was busy it was the
     /// server that kept requests waiting: counted as the generator's, that would spoil the very
     /// windows in which a server stalls.

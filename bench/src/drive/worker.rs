@@ -192,10 +192,10 @@ impl<S: Scenario> Worker<S> {
         }
     }
 
-    /// Nothing more becomes due; what is in flight gets a little time.
+    /// Nothing more becomes due; what is in flight, or waits for a connection, gets a little time.
     fn stop(&mut self) {
         self.end = self.looked;
-        self.lanes.iter_mut().for_each(|lane| lane.next = None);
+        self.lanes.iter_mut().for_each(Lane::stop);
         self.policy.timeout = self.policy.timeout.min(STOP_WAIT);
     }
 
