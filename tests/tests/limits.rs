@@ -8,6 +8,8 @@ use edge::roles::Roles;
 use std::{
     io::{ErrorKind, Read},
     net::{SocketAddr, TcpStream},
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -90,6 +92,32 @@ fn a_fresh_connection_goes_to_the_shard_with_the_fewest() {
     }
     let open = open(&running);
     assert!(open[0].abs_diff(open[1]) <= 1, "{open:?} after {first:?}");
+    let _ = running.stop();
+}
+
+#[test]
+fn no_connection_is_left_in_the_backlog_while_shards_take_turns() {
+    let dir = tempfile::tempdir().unwrap();
+    let running = start_on(vec![0, 1], dir, &Roles::standard(), &Extra::default());
+    // One that stays and is busy: its shard looks at every moment whether it is its turn.
+    let mut stays = running.connect();
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            // ORDER: Relaxed, a flag that carries nothing.
+            while !over.load(Ordering::Relaxed) {
+                assert_eq!(stays.get("/health").status, 200);
+            }
+        });
+        let served = (0..2000).take_while(|_| {
+            let mut short = running.connect();
+            short.send("GET /health HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+            short.try_response(true).is_ok_and(|response| response.status == 200)
+        });
+        let served = served.count();
+        over.store(true, Ordering::Relaxed);
+        assert_eq!(served, 2000);
+    });
     let _ = running.stop();
 }
 

@@ -6,7 +6,10 @@
 //! would have twice the work of another for as long.
 
 use super::{control::Waker, counters::ShardCounters};
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{Ordering, fence},
+};
 
 /// All shards, and which one this is.
 pub struct Crowd {
@@ -41,10 +44,16 @@ impl Crowd {
         (0..self.members.len()).all(|shard| self.open(shard, listener) >= mine)
     }
 
-    /// Wakes those who have fewer: they may sleep, and it is their turn to accept.
-    pub(super) fn wake_fewer(&self, listener: usize) {
+    /// Wakes those who have fewer: they may sleep, and it is their turn to accept. Whether there are
+    /// any.
+    #[cold]
+    pub(super) fn wake_fewer(&self, listener: usize) -> bool {
+        // ORDER: SeqCst, between what this shard counted last and its look at the others. Of two
+        // shards that have just taken a connection each, one at least sees that of the other;
+        // otherwise both could stand back for each other, and nobody would accept.
+        fence(Ordering::SeqCst);
         let mine = self.open(self.me, listener);
         let fewer = (0..self.members.len()).filter(|shard| self.open(*shard, listener) < mine);
-        fewer.for_each(|shard| self.members[shard].waker.wake());
+        fewer.map(|shard| self.members[shard].waker.wake()).count() > 0
     }
 }

@@ -44,6 +44,8 @@ pub(super) struct Listener {
     retry_at: Nanos,
     /// It is another shard's turn to accept.
     stands_back: bool,
+    /// An accept failed, and is made good whoever's turn it is.
+    owes: bool,
     /// Nothing new is taken.
     pub(super) closed: bool,
 }
@@ -66,20 +68,22 @@ impl Listener {
             backlog: Chain::NONE,
             retry_at: Nanos(0),
             stands_back: false,
+            owes: false,
             closed: false,
         }
     }
 
     /// Arms accepts, as long as there is room for what they bring. The others wait in the backlog.
     /// Among several shards those accept that have the fewest connections, one at a time.
+    ///
+    /// What is armed stays armed, though it may bring one connection too many: of the accepts that
+    /// wait on a socket the kernel wakes a single one for each connection, and one that is cancelled
+    /// behind its wake-up leaves the connection in the backlog, where nobody else looks for it.
     #[inline]
     pub(super) fn arm(&mut self, ring: &mut impl Ring, now: Nanos, crowd: Option<&Crowd>) {
-        let index = usize::from(self.index);
-        let is_its_turn = crowd.is_none_or(|crowd| crowd.is_fewest(index));
-        if !is_its_turn {
-            return self.stand_back(ring, crowd);
+        if crowd.is_some_and(|crowd| !self.owes && self.stands_back(crowd)) {
+            return;
         }
-        self.stands_back = false;
         let armed_max = if crowd.is_some() { 1 } else { ARMED_MAX };
         while !self.closed
             && now >= self.retry_at
@@ -88,21 +92,20 @@ impl Listener {
         {
             ring.accept(ListenerIndex(self.index));
             self.armed += 1;
+            self.owes = false;
         }
     }
 
-    /// Somebody has fewer connections: what is armed is taken back, and they are told.
-    #[cold]
-    fn stand_back(&mut self, ring: &mut impl Ring, crowd: Option<&Crowd>) {
-        if std::mem::replace(&mut self.stands_back, true) || self.closed {
-            return;
+    /// Whether somebody has fewer connections; they are told once.
+    #[inline]
+    fn stands_back(&mut self, crowd: &Crowd) -> bool {
+        let index = usize::from(self.index);
+        if crowd.is_fewest(index) {
+            self.stands_back = false;
+        } else if !self.stands_back {
+            self.stands_back = crowd.wake_fewer(index);
         }
-        if self.armed > 0 {
-            ring.cancel_accepts(ListenerIndex(self.index));
-        }
-        if let Some(crowd) = crowd {
-            crowd.wake_fewer(usize::from(self.index));
-        }
+        self.stands_back
     }
 
     /// An armed accept is over.
@@ -110,9 +113,11 @@ impl Listener {
         self.armed -= 1;
     }
 
-    /// The system has no room for another connection: it is not asked again at once.
+    /// The system has no room for another connection: it is not asked again at once, but by this
+    /// shard, for the others were not woken for the connection that waits.
     pub(super) fn back_off(&mut self, now: Nanos) {
         self.retry_at = now.after(BACK_OFF);
+        self.owes = true;
     }
 
     /// Stops taking connections.
