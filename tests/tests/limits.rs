@@ -115,6 +115,7 @@ fn no_connection_is_left_in_the_backlog_while_shards_take_turns() {
             short.try_response(true).is_ok_and(|response| response.status == 200)
         });
         let served = served.count();
+        // ORDER: Relaxed, as above.
         over.store(true, Ordering::Relaxed);
         assert_eq!(served, 2000);
     });

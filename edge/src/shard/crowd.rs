@@ -44,13 +44,13 @@ impl Crowd {
         (0..self.members.len()).all(|shard| self.open(shard, listener) >= mine)
     }
 
-    /// Wakes those who have fewer: they may sleep, and it is their turn to accept. Whether there are
-    /// any.
+    /// Wakes those who have fewer: they may sleep, and it is their turn to accept. Whether there
+    /// are any.
     #[cold]
     pub(super) fn wake_fewer(&self, listener: usize) -> bool {
         // ORDER: SeqCst, between what this shard counted last and its look at the others. Of two
-        // shards that have just taken a connection each, one at least sees that of the other;
-        // otherwise both could stand back for each other, and nobody would accept.
+        // shards that have just taken a connection each, one at least sees that of the other.
+        // Without it both could stand back for each other, and nobody would accept.
         fence(Ordering::SeqCst);
         let mine = self.open(self.me, listener);
         let fewer = (0..self.members.len()).filter(|shard| self.open(*shard, listener) < mine);

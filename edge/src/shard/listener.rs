@@ -77,8 +77,8 @@ impl Listener {
     /// Among several shards those accept that have the fewest connections, one at a time.
     ///
     /// What is armed stays armed, though it may bring one connection too many: of the accepts that
-    /// wait on a socket the kernel wakes a single one for each connection, and one that is cancelled
-    /// behind its wake-up leaves the connection in the backlog, where nobody else looks for it.
+    /// wait on a socket the kernel wakes a single one for each connection, and one that is
+    /// cancelled behind its wake-up leaves the connection in the backlog, where nobody else looks.
     #[inline]
     pub(super) fn arm(&mut self, ring: &mut impl Ring, now: Nanos, crowd: Option<&Crowd>) {
         if crowd.is_some_and(|crowd| !self.owes && self.stands_back(crowd)) {
