@@ -7,16 +7,21 @@
 //! - [`appliance`]: a real appliance in this process.
 //! - [`site`]: a folder with everything of one appliance. [`audit`]: what was delivered, read back.
 //! - [`tables`]: segment tables, made and published. [`volume`]: a small disk that can be filled.
-//! - [`http`]: a plain client that sends bytes as it is told to.
+//! - [`services`]: real services and readers that share no code with us. [`proxy`]: faults between
+//!   the two.
+//! - [`http`]: a plain client that sends bytes as it is told to. [`asking`]: one that goes on.
 //! - [`fuzz`]: parsers against any bytes.
 //! - [`tidy`]: the rules of the house, held over the repository.
 #![forbid(unsafe_code)]
 
 pub mod appliance;
+pub mod asking;
 pub mod audit;
 pub mod fuzz;
 pub mod http;
 pub mod process;
+pub mod proxy;
+pub mod services;
 pub mod sim;
 pub mod site;
 pub mod status;

@@ -2,6 +2,7 @@
 
 use brink_tests::{
     appliance::{Extra, eventually},
+    asking::{askers, let_live, pixel},
     http::Client,
     process::{self, Serving},
     sim::random::Random,
@@ -12,8 +13,7 @@ use std::{
     collections::BTreeSet,
     io::ErrorKind,
     net::{SocketAddr, TcpListener},
-    thread::{self, JoinHandle},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 const DURABLE: Extra<'_> = Extra {
@@ -22,51 +22,6 @@ const DURABLE: Extra<'_> = Extra {
     role: None,
     address: None,
 };
-
-/// Requests that a client sends before it reads the first answer.
-const PIPELINED: usize = 4;
-
-/// What one client asked, by nonce, and what was answered with 200.
-#[derive(Default)]
-struct Asked {
-    sent: Vec<String>,
-    answered: Vec<String>,
-    /// How the connection ended.
-    end: Option<ErrorKind>,
-}
-
-/// Asks on and on, until the server closes the connection or is gone.
-fn ask_until_closed(mut client: Client, name: String) -> JoinHandle<Asked> {
-    thread::spawn(move || {
-        let mut asked = Asked::default();
-        loop {
-            let from = asked.sent.len();
-            asked.sent.extend((from..from + PIPELINED).map(|number| format!("{name}-{number}")));
-            client.try_send(asked.sent[from..].iter().map(|n| pixel(n)).collect::<String>());
-            for at in from..from + PIPELINED {
-                match client.try_response(true) {
-                    Ok(response) => {
-                        assert_eq!(response.status, 200);
-                        asked.answered.push(asked.sent[at].clone());
-                    }
-                    Err(error) => {
-                        asked.end = Some(error.kind());
-                        return asked;
-                    }
-                }
-            }
-        }
-    })
-}
-
-fn pixel(nonce: &str) -> String {
-    format!("GET /i.gif?n={nonce} HTTP/1.1\r\nHost: a\r\n\r\n")
-}
-
-/// Clients that ask until the server closes.
-fn askers(serving: &Serving, names: impl Iterator<Item = String>) -> Vec<JoinHandle<Asked>> {
-    names.map(|name| ask_until_closed(serving.connect(), name)).collect()
-}
 
 /// What a log line says that it accepted, at the end.
 fn accepted_at_the_end(log: &[String]) -> u64 {
@@ -160,14 +115,6 @@ fn no_kill_at_any_moment_loses_a_durable_answer_or_writes_it_twice() {
     assert!(some.is_empty(), "{} of {} are lost: {some:?}", lost.count(), answered.len());
     assert!(rows.is_subset(&sent));
     audit.check_dense();
-}
-
-/// Lets time pass: when exactly a process is killed is what is varied here.
-fn let_live(time: Duration) {
-    let until = Instant::now() + time;
-    while let Some(left) = until.checked_duration_since(Instant::now()) {
-        thread::park_timeout(left);
-    }
 }
 
 #[test]

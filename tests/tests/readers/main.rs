@@ -6,12 +6,11 @@
 //!            · Google's protoc and Protobuf
 //! ```
 //!
-//! [`services`] brings them; a test that cannot have them says so loudly, or fails where they are
-//! required. [`traffic`] asks for pixels and knows the row of each.
+//! `brink_tests::services` brings them; a test that cannot have them says so loudly, or fails where
+//! they are required. [`traffic`] asks for pixels and knows the row of each.
 
 mod kafka;
 mod segments;
-mod services;
 mod traffic;
 
 use brink_proto::{
@@ -22,12 +21,12 @@ use brink_tests::{
     appliance::{Extra, configuration, eventually, start_in},
     http::Client,
     process::Serving,
+    services::{Broker, Python},
 };
 use edge::{roles::Roles, tap::SLICE_BYTES};
 use kafka::{CORRUPT_MESSAGE, Kafka, Partition, Produced};
 use segments::Frame;
 use serde_json::{Value, json};
-use services::{Broker, Python};
 use std::{collections::BTreeMap, fs, path::Path};
 use tempfile::TempDir;
 use traffic::{LISTENER, Row, Target, Traffic, by_nonce};

@@ -42,13 +42,17 @@ fn is_missing(what: &str) {
 }
 
 /// A Python that has the readers.
-pub(crate) struct Python {
+pub struct Python {
     interpreter: String,
 }
 
 impl Python {
     /// Installs it, the first time; nothing where it cannot be had.
-    pub(crate) fn find() -> Option<Python> {
+    ///
+    /// # Panics
+    /// When it can be had and does not work, or services are required.
+    #[must_use]
+    pub fn find() -> Option<Python> {
         let mut command = Command::new(service("python.sh"));
         let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output();
         let output = output.expect("bash runs");
@@ -62,7 +66,10 @@ impl Python {
     }
 
     /// Runs a script that reports on its standard output and writes rows to a file; gives both.
-    pub(crate) fn read<A: AsRef<OsStr>>(
+    ///
+    /// # Panics
+    /// When the script fails.
+    pub fn read<A: AsRef<OsStr>>(
         &self,
         script: &str,
         arguments: impl IntoIterator<Item = A>,
@@ -83,18 +90,44 @@ impl Python {
 }
 
 /// A real Kafka broker, which ends with this value.
-pub(crate) struct Broker {
+pub struct Broker {
     child: Child,
     /// The script stops the broker when this is closed, which the kernel does if nobody else does.
     held: Option<ChildStdin>,
-    pub(crate) address: SocketAddr,
-    pub(crate) version: String,
+    /// Where it takes clients in the clear.
+    pub address: SocketAddr,
+    /// Where it takes them with TLS and a user: [`Broker::USER`] with [`Broker::PASSWORD`].
+    pub secure: SocketAddr,
+    /// The certificate that vouches for it there.
+    pub ca_file: PathBuf,
+    /// Its version.
+    pub version: String,
+    process: u32,
 }
 
 impl Broker {
+    /// Whom it knows.
+    pub const USER: &'static str = "edge";
+    /// The user's password.
+    pub const PASSWORD: &'static str = "sesame";
+
     /// Starts one; nothing where it cannot be had.
-    pub(crate) fn start() -> Option<Broker> {
+    ///
+    /// # Panics
+    /// When it can be had and does not start, or services are required.
+    #[must_use]
+    pub fn start() -> Option<Broker> {
+        Broker::start_with(&[])
+    }
+
+    /// Starts one with variables of the script.
+    ///
+    /// # Panics
+    /// As [`Broker::start`].
+    #[must_use]
+    pub fn start_with(variables: &[(&str, String)]) -> Option<Broker> {
         let mut command = Command::new(service("kafka.sh"));
+        command.envs(variables.iter().map(|(key, value)| (key, value)));
         command.arg("run").stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().expect("bash runs");
         let held = child.stdin.take();
@@ -103,9 +136,19 @@ impl Broker {
         for line in told.lines().map_while(Result::ok) {
             let (key, value) = line.split_once('=').expect("the script tells facts");
             facts.insert(key.to_owned(), value.to_owned());
-            if let (Some(address), Some(version)) = (facts.get("address"), facts.get("version")) {
-                let address = address.parse().expect("an address");
-                return Some(Broker { child, held, address, version: version.clone() });
+            // The version is told last.
+            if key == "version" {
+                let address = |key: &str| facts[key].parse().expect("an address");
+                let pid = fs::read_to_string(Path::new(&facts["dir"]).join("pid"));
+                return Some(Broker {
+                    child,
+                    held,
+                    address: address("address"),
+                    secure: address("secure"),
+                    ca_file: facts["ca_file"].clone().into(),
+                    version: facts["version"].clone(),
+                    process: pid.expect("a pid file").trim().parse().expect("a number"),
+                });
             }
         }
         let status = child.wait().expect("a child");
@@ -115,8 +158,26 @@ impl Broker {
     }
 }
 
+impl Broker {
+    /// Stops its process in its tracks, or lets it go on.
+    ///
+    /// # Panics
+    /// When there is no such process.
+    pub fn freeze(&self, frozen: bool) {
+        let id = i32::try_from(self.process).expect("a process");
+        let process = rustix::process::Pid::from_raw(id).expect("a process");
+        let signal = match frozen {
+            true => rustix::process::Signal::STOP,
+            false => rustix::process::Signal::CONT,
+        };
+        rustix::process::kill_process(process, signal).expect("the broker lives");
+    }
+}
+
 impl Drop for Broker {
     fn drop(&mut self) {
+        // One that is stopped cannot be asked to end.
+        self.freeze(false);
         drop(self.held.take());
         let _ = self.child.wait();
     }

@@ -1,0 +1,131 @@
+//! A proxy that breaks connections on purpose: what a client sent may have been done though its
+//! answer never comes.
+//!
+//! ```text
+//!  client ─▶ proxy ─▶ server      requests are passed on whole
+//!         ◀─       ◀─            answers: passed on, or cut off behind so many bytes
+//! ```
+
+use std::{
+    io::{Read, Write},
+    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread,
+};
+
+struct Shared {
+    target: Mutex<Option<SocketAddr>>,
+    /// Every so many answers the connection is cut before the answer is passed on; 0 for never.
+    cut_every: AtomicU64,
+    answers: AtomicU64,
+    cuts: AtomicU64,
+    ended: AtomicBool,
+}
+
+/// A proxy, until it is dropped.
+pub struct Proxy {
+    /// Where clients connect.
+    pub address: SocketAddr,
+    shared: Arc<Shared>,
+}
+
+impl Proxy {
+    /// Starts one that refuses everybody until it has a target.
+    ///
+    /// # Panics
+    /// When there is no port to be had.
+    #[must_use]
+    pub fn start() -> Proxy {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let shared = Arc::new(Shared {
+            target: Mutex::new(None),
+            cut_every: AtomicU64::new(0),
+            answers: AtomicU64::new(0),
+            cuts: AtomicU64::new(0),
+            ended: AtomicBool::new(false),
+        });
+        let ours = Arc::clone(&shared);
+        thread::spawn(move || {
+            for client in listener.incoming().flatten() {
+                // ORDER: Relaxed, a flag that stands for itself.
+                if ours.ended.load(Ordering::Relaxed) {
+                    return;
+                }
+                let target = *ours.target.lock().expect("nobody panics with it");
+                let server = target.and_then(|target| TcpStream::connect(target).ok());
+                if let Some(server) = server {
+                    join(client, server, &ours);
+                }
+            }
+        });
+        Proxy { address, shared }
+    }
+
+    /// Where connections go from now on.
+    ///
+    /// # Panics
+    /// Never: nobody panics while the target is looked at.
+    pub fn send_to(&self, target: Option<SocketAddr>) {
+        *self.shared.target.lock().expect("nobody panics with it") = target;
+    }
+
+    /// Cuts a connection at every so many answers, with the answer unsaid; 0 for never.
+    pub fn cut_every(&self, answers: u64) {
+        // ORDER: Relaxed, a number that stands for itself.
+        self.shared.cut_every.store(answers, Ordering::Relaxed);
+    }
+
+    /// How many connections were cut.
+    #[must_use]
+    pub fn cuts(&self) -> u64 {
+        // ORDER: Relaxed, a number that stands for itself.
+        self.shared.cuts.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        // ORDER: Relaxed, a flag that stands for itself; the connection below lets it be seen.
+        self.shared.ended.store(true, Ordering::Relaxed);
+        let _ = TcpStream::connect(self.address);
+    }
+}
+
+fn join(client: TcpStream, server: TcpStream, shared: &Arc<Shared>) {
+    let (Ok(from_client), Ok(from_server)) = (client.try_clone(), server.try_clone()) else {
+        return;
+    };
+    thread::spawn(move || pass(from_client, server, |_| true));
+    let shared = Arc::clone(shared);
+    thread::spawn(move || pass(from_server, client, move |_| !shared.cuts_now()));
+}
+
+impl Shared {
+    fn cuts_now(&self) -> bool {
+        // ORDER: Relaxed, numbers that stand for themselves.
+        let every = self.cut_every.load(Ordering::Relaxed);
+        let count = self.answers.fetch_add(1, Ordering::Relaxed) + 1;
+        let cuts = every > 0 && count.is_multiple_of(every);
+        // ORDER: Relaxed, as above.
+        self.cuts.fetch_add(u64::from(cuts), Ordering::Relaxed);
+        cuts
+    }
+}
+
+/// Passes on what comes until an end, or until `allow` says no; then both sides are shut.
+fn pass(mut from: TcpStream, mut to: TcpStream, mut allow: impl FnMut(&[u8]) -> bool) {
+    let mut bytes = vec![0; 64 * 1024];
+    loop {
+        let count = from.read(&mut bytes).unwrap_or(0);
+        let part = &bytes[..count];
+        if count == 0 || !allow(part) || to.write_all(part).is_err() {
+            break;
+        }
+    }
+    let _ = from.shutdown(Shutdown::Both);
+    let _ = to.shutdown(Shutdown::Both);
+}
