@@ -116,6 +116,7 @@ impl Exits for StartError {
             StartError::Ring(_) => NO_RING,
             StartError::Spool(error) => error.exit(),
             StartError::Store(_)
+            | StartError::Kafka(_)
             | StartError::Thread { .. }
             | StartError::ThreadEnded { .. }
             | StartError::System(_) => SYSTEM,

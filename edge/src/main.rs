@@ -158,6 +158,10 @@ fn check(file: &ConfigFile) -> Exit {
         config.spool.segment_bytes >> 20,
         config.spool.quota_bytes >> 20
     );
+    if let Some(kafka) = &config.kafka {
+        let made = if kafka.topics.create { "made where they are not there" } else { "expected" };
+        println!("kafka {}: topics {}…, {made}", kafka.brokers.join(", "), kafka.topic_prefix);
+    }
     if let Some(tables) = &config.tables {
         let mib = |bytes: u64| format!("{} MiB", bytes >> 20);
         println!("\nsegment tables of at most {}; on a machine of", mib(tables.bytes_max));

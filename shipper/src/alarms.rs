@@ -17,6 +17,16 @@ pub enum Alarm {
     StoreRefusing,
     /// An object with our key and other contents exists.
     ObjectConflict,
+    /// The Kafka cluster is not reached, or answers with errors that may pass.
+    KafkaFailing,
+    /// The Kafka cluster refuses us: credentials, permission, topic or clock.
+    KafkaRefusing,
+    /// A broker does not know any more how a stream was numbered, or the topic was made anew.
+    KafkaForgot,
+    /// A broker gave a batch an offset that its partition had passed.
+    KafkaWentBack,
+    /// A broker will never take a batch; a copy is kept.
+    KafkaRejected,
     /// Frames of a stream are missing from the log.
     SequenceGap,
     /// Neither slot of the cursor file could be read: the whole backlog is delivered again.
@@ -35,13 +45,18 @@ pub enum Alarm {
 
 impl Alarm {
     /// All alarms, in the order of their numbers.
-    pub const ALL: [Alarm; 13] = [
+    pub const ALL: [Alarm; 18] = [
         Alarm::SpoolFull,
         Alarm::SpoolDisk,
         Alarm::CorruptFrame,
         Alarm::StoreFailing,
         Alarm::StoreRefusing,
         Alarm::ObjectConflict,
+        Alarm::KafkaFailing,
+        Alarm::KafkaRefusing,
+        Alarm::KafkaForgot,
+        Alarm::KafkaWentBack,
+        Alarm::KafkaRejected,
         Alarm::SequenceGap,
         Alarm::CursorsLost,
         Alarm::CursorsFull,
@@ -61,6 +76,11 @@ impl Alarm {
             Alarm::StoreFailing => "store_failing",
             Alarm::StoreRefusing => "store_refusing",
             Alarm::ObjectConflict => "object_conflict",
+            Alarm::KafkaFailing => "kafka_failing",
+            Alarm::KafkaRefusing => "kafka_refusing",
+            Alarm::KafkaForgot => "kafka_forgot",
+            Alarm::KafkaWentBack => "kafka_went_back",
+            Alarm::KafkaRejected => "kafka_rejected",
             Alarm::SequenceGap => "sequence_gap",
             Alarm::CursorsLost => "cursors_lost",
             Alarm::CursorsFull => "cursors_full",
@@ -89,6 +109,19 @@ impl Alarm {
                 "check credentials, bucket and permissions; delivery goes on by itself"
             }
             Alarm::ObjectConflict => "two appliances have the same identity; see `edge identity`",
+            Alarm::KafkaFailing => {
+                "nothing: delivery is retried for ever; see the log for the broker's answer"
+            }
+            Alarm::KafkaRefusing => {
+                "see the log for what is refused: topic, user, permission, certificate or clock"
+            }
+            Alarm::KafkaForgot => {
+                "drop duplicates by edge, incarnation, shard and sequence from then on"
+            }
+            Alarm::KafkaWentBack => {
+                "the partition lost its end, or two appliances have the same identity"
+            }
+            Alarm::KafkaRejected => "see the log for the error; the copy is in quarantine",
             Alarm::SequenceGap => {
                 "frames were lost on disk; the gap is between the objects' sequences"
             }

@@ -4,7 +4,9 @@
 //!
 //! - [`intake`]: the rings between a shard and the spool.
 //! - [`spool`]: the log of record on local disk. [`disk`] is its seam to the hardware.
+//! - [`sink`]: what every sink has.
 //! - [`objects`]: sealed frames become Parquet objects, each one conditional PUT.
+//! - [`kafka`]: sealed frames become batches of a topic, untouched.
 //! - [`downlink`]: the other way, tables that the cluster has made, from a store to local disk.
 //! - [`threads`]: where the threads of the appliance run.
 //! - [`counter`], [`alarms`]: what every part counts, and what an operator must look at.
@@ -18,6 +20,8 @@ pub mod counter;
 pub mod disk;
 pub mod downlink;
 pub mod intake;
+pub mod kafka;
 pub mod objects;
+pub mod sink;
 pub mod spool;
 pub mod threads;

@@ -129,7 +129,7 @@ fn status_says_everything_on_one_page() {
     }
     let reasons = json!({ "no_buffer": 0, "spool_full": 0 });
     assert!(ledger["streams"].as_array().unwrap().iter().all(|s| s["shed"] == reasons));
-    let quarantined = json!({ "corrupt": 0, "missing": 0 });
+    let quarantined = json!({ "corrupt": 0, "missing": 0, "refused": 0 });
     let objects = status.sink();
     assert_eq!((&objects["accepted"], &objects["quarantined"]), (&json!(500), &quarantined));
 

@@ -241,7 +241,7 @@ fn a_corrupt_payload_is_quarantined_and_the_frames_around_it_are_delivered() {
     let sink = status.sink();
     assert_eq!(sink["backlog"], FRAMES);
     assert_eq!(sink["delivered"], FRAMES - 1);
-    assert_eq!(sink["quarantined"], json!({ "corrupt": 1, "missing": 0 }));
+    assert_eq!(sink["quarantined"], json!({ "corrupt": 1, "missing": 0, "refused": 0 }));
     assert_eq!(status["ledger_faults"], json!([]));
     assert!(status.is_alarmed("corrupt_frame") && !status.is_alarmed("sequence_gap"));
     assert_eq!(status["spool"]["corrupt_ranges"], 1);
@@ -260,7 +260,7 @@ fn a_corrupt_header_is_quarantined_and_its_events_are_known_to_be_missing() {
     let (serving, status) = left.start();
     let sink = status.sink();
     assert_eq!(sink["delivered"], FRAMES - 1);
-    assert_eq!(sink["quarantined"], json!({ "corrupt": 0, "missing": 1 }));
+    assert_eq!(sink["quarantined"], json!({ "corrupt": 0, "missing": 1, "refused": 0 }));
     assert_eq!(status["ledger_faults"], json!([]));
     assert!(status.is_alarmed("corrupt_frame") && status.is_alarmed("sequence_gap"));
     let copy = (format!("0000000001-{:010}.bytes", place.start), left.bytes[place].to_vec());
@@ -290,7 +290,7 @@ fn what_was_being_written_when_the_end_came_is_no_corruption() {
         let (serving, status) = left.start();
         let sink = status.sink();
         assert_eq!((&sink["backlog"], &sink["delivered"]), (&json!(FRAMES), &json!(FRAMES)));
-        assert_eq!(sink["quarantined"], json!({ "corrupt": 0, "missing": 0 }));
+        assert_eq!(sink["quarantined"], json!({ "corrupt": 0, "missing": 0, "refused": 0 }));
         assert_eq!(status["alarms"], json!([]));
         assert_eq!(status["spool"]["corrupt_ranges"], 0);
         assert_eq!(quarantined(&left.site), []);

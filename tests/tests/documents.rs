@@ -70,11 +70,12 @@ fn least() -> Value {
         "spool": { "path": "spool" },
         "objects": { "url": "file:objects" },
         "tables": { "url": "file:tables", "path": "tables" },
+        "kafka": { "brokers": ["localhost:9092"] },
     })
 }
 
 /// Values that are refused, in TOML. What the error says is allowed stands in the page.
-const REFUSED: [(&str, &str, &str); 39] = [
+const REFUSED: [(&str, &str, &str); 47] = [
     ("edge", "name", "\"A\""),
     ("edge", "profile", "\"x\""),
     ("listener", "name", "\"\""),
@@ -100,6 +101,14 @@ const REFUSED: [(&str, &str, &str); 39] = [
     ("objects", "bytes_max", "0"),
     ("objects", "rows_max", "0"),
     ("objects", "age_max_ms", "0"),
+    ("kafka", "brokers", "[\"x\"]"),
+    ("kafka", "topic_prefix", "\" \""),
+    ("kafka", "partitions", "0"),
+    ("kafka", "replication", "0"),
+    ("kafka", "ca_file", "\"x\""),
+    ("kafka", "sasl", "\"x\""),
+    ("kafka", "username", "\"x\""),
+    ("kafka", "password_file", "\"x\""),
     ("listener.provider", "budget_ms", "0"),
     ("listener.provider", "rate_limit", "10000001"),
     ("listener.provider", "late_percent_max", "101"),
@@ -129,11 +138,13 @@ const ALLOWED: [(&str, &str, &str, &str); 8] = [
 ];
 
 /// Keys that take whatever stands there; the world decides whether it works.
-const FREE: [(&str, &str); 10] = [
+const FREE: [(&str, &str); 12] = [
     ("spool", "path"),
     ("objects", "endpoint"),
     ("objects", "region"),
     ("listener.provider", "keep_query"),
+    ("kafka", "create_topics"),
+    ("kafka", "tls"),
     ("tables", "endpoint"),
     ("tables", "region"),
     ("tables", "path"),

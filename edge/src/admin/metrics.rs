@@ -7,7 +7,7 @@ use crate::{
     http::error::HttpError,
     shard::counters::{LATENCY_EDGES_US, ListenerCounters, STATUSES, ShardCounters},
 };
-use brink_shipper::{alarms::Alarm, counter::Counter};
+use brink_shipper::{alarms::Alarm, counter::Counter, kafka::sink::KafkaCounters};
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder, NoLabelSet},
@@ -99,6 +99,7 @@ fn families(board: &Board) -> Vec<Samples> {
     all.extend(connections(board));
     all.extend(shards(board));
     all.extend(spool(board));
+    all.extend(sinks(board));
     all.extend(tables(board));
     all.extend(process(board));
     all
@@ -153,12 +154,12 @@ fn events(board: &Board) -> Vec<Samples> {
     vec![
         counter(
             "brink_events_delivered",
-            "Events in objects that exist",
+            "Events that are where they belong: in an object, or in a topic",
             sinks().map(|(n, s)| (sink(n), s.delivered)),
         ),
         counter(
             "brink_events_quarantined",
-            "Events in frames that are corrupt or missing",
+            "Events in frames that are corrupt or missing, or that the other side never takes",
             quarantined,
         ),
         gauge(
@@ -321,8 +322,7 @@ fn shards(board: &Board) -> Vec<Samples> {
 fn spool(board: &Board) -> Vec<Samples> {
     let one = |value: u64| [(Vec::new(), value)];
     let level = |value: u64| [(Vec::new(), value as f64)];
-    let (spool, sink) = (&board.spool, &board.sink);
-    let sink_label = || vec![("sink", board.sink_name.to_owned())];
+    let spool = &board.spool;
     vec![
         counter("brink_spool_commits", "Group commits", one(spool.commits.read())),
         counter(
@@ -347,22 +347,36 @@ fn spool(board: &Board) -> Vec<Samples> {
             level(board.config.spool.quota_bytes),
         ),
         gauge("brink_spool_segments", "Segments in the log", level(spool.segments.read())),
-        counter("brink_sink_objects", "Objects made", [(sink_label(), sink.objects.read())]),
-        counter(
-            "brink_sink_object_bytes",
-            "Bytes of objects made",
-            [(sink_label(), sink.object_bytes.read())],
-        ),
-        counter(
-            "brink_sink_put_errors",
-            "PUTs that did not end well",
-            [(sink_label(), sink.put_errors.read())],
-        ),
-        counter(
+    ]
+}
+
+/// The sinks. Without a Kafka cluster its figures are 0.
+fn sinks(board: &Board) -> Vec<Samples> {
+    let one = |sink: &str, value: u64| [(vec![("sink", sink.to_owned())], value)];
+    let objects = &board.objects;
+    let of_objects =
+        |name, help, value: &Counter| counter(name, help, one("objects", value.read()));
+    let kafka = board.kafka.as_deref();
+    let of_kafka = |name, help, value: fn(&KafkaCounters) -> &Counter| {
+        counter(name, help, one("kafka", kafka.map_or(0, |k| value(k).read())))
+    };
+    vec![
+        of_objects("brink_sink_objects", "Objects made", &objects.objects),
+        of_objects("brink_sink_object_bytes", "Bytes of objects made", &objects.object_bytes),
+        of_objects("brink_sink_put_errors", "PUTs that did not end well", &objects.put_errors),
+        of_objects(
             "brink_sink_conflicts",
             "Keys under which something else existed",
-            [(sink_label(), sink.conflicts.read())],
+            &objects.conflicts,
         ),
+        of_kafka("brink_sink_batches", "Batches acknowledged", |k| &k.batches),
+        of_kafka("brink_sink_batch_bytes", "Bytes of batches sent", |k| &k.bytes),
+        of_kafka("brink_sink_batch_errors", "Batches that were not taken", |k| &k.errors),
+        of_kafka("brink_sink_batches_resent", "Batches sent more than once", |k| &k.resent),
+        of_kafka("brink_sink_events_doubtful", "Events that may stand twice in their topic", |k| {
+            &k.doubtful
+        }),
+        of_kafka("brink_sink_connects", "Connections made to the cluster", |k| &k.connects),
     ]
 }
 

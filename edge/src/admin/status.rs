@@ -256,7 +256,7 @@ fn shard(board: &Board, index: usize, counters: &ShardCounters) -> ShardStatus {
 }
 
 fn spool(board: &Board) -> SpoolStatus {
-    let (spool, sink) = (&board.spool, &board.sink);
+    let (spool, sink) = (&board.spool, &board.objects);
     SpoolStatus {
         path: board.config.spool.path.display().to_string(),
         live_bytes: spool.live_bytes.read(),

@@ -14,7 +14,9 @@ use crate::{
 use brink_proto::ids::Incarnation;
 use brink_shipper::{
     alarms::Alarms,
-    objects::sink::SinkCounters,
+    kafka::{self, sink::KafkaCounters},
+    objects::{self, sink::ObjectCounters},
+    sink::Deliveries,
     spool::{RecoveryReport, SpoolCounters},
 };
 use std::{
@@ -43,10 +45,10 @@ pub struct Board {
     pub shards: Vec<Arc<ShardCounters>>,
     /// What the spool counts.
     pub spool: Arc<SpoolCounters>,
-    /// The sink's name.
-    pub sink_name: &'static str,
-    /// What the sink counts.
-    pub sink: Arc<SinkCounters>,
+    /// What the object sink counts.
+    pub objects: Arc<ObjectCounters>,
+    /// What the Kafka sink counts, if there is one.
+    pub kafka: Option<Arc<KafkaCounters>>,
     /// What an operator must look at.
     pub alarms: Arc<Alarms>,
     /// What the start found in the spool.
@@ -75,6 +77,12 @@ impl Latency {
 }
 
 impl Board {
+    /// Every sink's part of the ledger, by its name.
+    pub fn deliveries(&self) -> impl Iterator<Item = (&'static str, &Deliveries)> {
+        let kafka = self.kafka.as_ref().map(|kafka| (kafka::sink::NAME, &kafka.deliveries));
+        [(objects::sink::NAME, &self.objects.deliveries)].into_iter().chain(kafka)
+    }
+
     /// Takes the times that shards have handed over.
     pub fn gather_latency(&self) {
         let mut latency = self.latency.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,10 +1,12 @@
-//! The delivery thread: one tokio runtime for the sink, the operators' listener, and the small
+//! The delivery thread: one tokio runtime for the sinks, the operators' listener, and the small
 //! things that somebody has to do once a second.
 
 use super::{Board, Event, StartError, events::Events, readiness::Readiness, tables::TableSupply};
 use crate::{admin, shard::control::Stage};
 use brink_shipper::{
-    objects::sink::{ObjectSink, Phase},
+    kafka::sink::KafkaSink,
+    objects::sink::ObjectSink,
+    sink::Phase,
     threads::{Weight, settle},
 };
 use std::{
@@ -26,7 +28,9 @@ use tokio::{
 /// What the delivery thread is started with.
 pub(super) struct DeliveryPlan {
     pub(super) cpus: Vec<usize>,
-    pub(super) sink: ObjectSink,
+    pub(super) objects: ObjectSink,
+    /// The Kafka sink, if there is a cluster.
+    pub(super) kafka: Option<KafkaSink>,
     pub(super) admin: TcpListener,
     pub(super) board: Arc<Board>,
     pub(super) events: Events,
@@ -38,7 +42,7 @@ pub(super) struct DeliveryPlan {
 
 /// A running delivery thread.
 pub(super) struct Delivery {
-    /// What the sink is asked to do.
+    /// What the sinks are asked to do.
     pub(super) phase: watch::Sender<Phase>,
     /// True once the operators' listener may close, which is last.
     pub(super) closing: watch::Sender<bool>,
@@ -74,7 +78,7 @@ pub(super) fn spawn(
 const BLOCKING_THREADS_MAX: usize = 2;
 
 async fn run(plan: DeliveryPlan, signals: Option<Signals>, mut closes: watch::Receiver<bool>) {
-    let DeliveryPlan { sink, admin, board, events, tables, .. } = plan;
+    let DeliveryPlan { objects, kafka, admin, board, events, tables, .. } = plan;
     let supplying = tables.map(|tables| tokio::task::spawn_local(tables.run()));
     let housekeeping = tokio::task::spawn_local(keep_house(Arc::clone(&board)));
     let watching = signals.map(|s| tokio::task::spawn_local(s.tell(events.clone())));
@@ -85,12 +89,24 @@ async fn run(plan: DeliveryPlan, signals: Option<Signals>, mut closes: watch::Re
             None
         }
     };
-    sink.run().await;
-    // It ends by itself only when the spool or the encoder is gone, and then the rest has to end
+    // One ends by itself only when the spool or the encoder is gone, and then the rest has to end
     // too: nothing would be delivered any more, or not even kept.
-    if board.control.stage() == Stage::Serve {
-        events.send(Event::ThreadEnded("spool or encode".to_owned()));
-    }
+    let ended = || {
+        if board.control.stage() == Stage::Serve {
+            events.send(Event::ThreadEnded("spool or encode".to_owned()));
+        }
+    };
+    let delivering = async {
+        objects.run().await;
+        ended();
+    };
+    let streaming = async {
+        if let Some(kafka) = kafka {
+            kafka.run().await;
+            ended();
+        }
+    };
+    tokio::join!(delivering, streaming);
     // What was delivered can still be looked at until the rest has ended too.
     let _ = closes.wait_for(|closing| *closing).await;
     housekeeping.abort();

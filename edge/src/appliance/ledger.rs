@@ -11,6 +11,7 @@
 
 use super::Board;
 use brink_proto::ids::ShedReason;
+use brink_shipper::sink::Deliveries;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -55,11 +56,11 @@ pub struct SinkLedger {
     pub backlog: u64,
     /// Events that this start has accepted.
     pub accepted: u64,
-    /// Events in objects that exist.
+    /// Events that are where they belong: in an object, or in a topic.
     pub delivered: u64,
     /// Events that wait.
     pub pending: u64,
-    /// Events in frames that were found corrupt, or that are missing.
+    /// Events in frames that are corrupt or missing, or that the other side never takes.
     pub quarantined: BTreeMap<&'static str, u64>,
 }
 
@@ -67,13 +68,12 @@ impl Ledger {
     /// Reads all counters, from the last hop to the first.
     #[must_use]
     pub fn read(board: &Board) -> Ledger {
-        let sink = &board.sink;
-        let delivered = sink.delivered.read();
-        let quarantined = BTreeMap::from([
-            ("corrupt", sink.quarantined_corrupt.read()),
-            ("missing", sink.quarantined_missing.read()),
-        ]);
-        let backlog = sink.backlog.read();
+        let told = |(name, sink): (&'static str, &Deliveries)| {
+            let delivered = sink.delivered.read();
+            let quarantined = BTreeMap::from(sink.quarantined());
+            (name, delivered, quarantined, sink.backlog.read())
+        };
+        let sinks: Vec<_> = board.deliveries().map(told).collect();
         let lost = board.spool.lost.read();
         let mut streams = Vec::new();
         for (shard, counters) in board.shards.iter().enumerate() {
@@ -98,10 +98,12 @@ impl Ledger {
             }
         }
         let accepted: u64 = streams.iter().map(|s| s.accepted).sum();
-        let out = delivered + quarantined.values().sum::<u64>();
-        let pending = (backlog + accepted).saturating_sub(out);
-        let objects = SinkLedger { backlog, accepted, delivered, pending, quarantined };
-        Ledger { streams, sinks: BTreeMap::from([(board.sink_name, objects)]), lost }
+        let sink = |(name, delivered, quarantined, backlog): (_, u64, BTreeMap<_, u64>, u64)| {
+            let out = delivered + quarantined.values().sum::<u64>();
+            let pending = (backlog + accepted).saturating_sub(out);
+            (name, SinkLedger { backlog, accepted, delivered, pending, quarantined })
+        };
+        Ledger { streams, sinks: sinks.into_iter().map(sink).collect(), lost }
     }
 
     /// Events that this start has accepted.

@@ -36,7 +36,9 @@ use crate::{
 };
 use brink_shipper::{
     alarms::Alarm,
-    objects::{sink::Phase, store::StoreConfigError},
+    kafka::TlsError,
+    objects::store::StoreConfigError,
+    sink::Phase,
     spool::{SpoolError, SpoolHandle, identity::SpoolFolder},
 };
 use delivery::Delivery;
@@ -87,6 +89,9 @@ pub enum StartError {
     /// The object store cannot be used.
     #[error(transparent)]
     Store(#[from] StoreConfigError),
+    /// TLS to Kafka cannot be used as it is configured.
+    #[error("[kafka]: {0}")]
+    Kafka(#[from] TlsError),
     /// A thread cannot be started.
     #[error("thread {name} cannot be started: {source}")]
     Thread {

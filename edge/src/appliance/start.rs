@@ -33,11 +33,13 @@ use brink_shipper::{
     alarms::Alarms,
     downlink::Downlink,
     intake::{self, ShardEnd, SpoolEnd},
+    kafka::sink::{self as kafka_sink, KafkaSink},
     objects::{
         encode::Encoder,
-        sink::{self, ObjectSink, Phase, SinkCounters},
+        sink::{self as object_sink, ObjectCounters, ObjectSink},
         store::Store,
     },
+    sink::Phase,
     spool::{
         self, Connections, SpoolConfig, SpoolCounters, SpoolHandle, SpoolThread,
         identity::{Claim, SpoolFolder},
@@ -76,8 +78,8 @@ pub(super) fn start(
     let (supply, takers) = table_supply(&board, &wakers)?;
     let (events, inbox) = Events::new();
     let Taken { folder, store, listeners, admin } = taken;
-    let Spooled { handle, shard_ends, sink_end, read_end, give_up, .. } = spooled;
-    let ends = SinkEnds { start: &handle, sink_end, read_end };
+    let Spooled { handle, shard_ends, objects, kafka, give_up, .. } = spooled;
+    let ends = SinkEnds { start: &handle, objects, kafka };
     let around = Around { topics: &topics, events: &events, options, tables: supply };
     let delivery = start_delivery(&board, ends, store, admin.0, around)?;
     let mut sockets: Vec<Vec<_>> = wakers.iter().map(|_| Vec::new()).collect();
@@ -131,6 +133,7 @@ struct Taken {
 
 impl Taken {
     fn take(config: &EdgeConfig) -> Result<Taken, StartError> {
+        config.kafka.as_ref().map_or(Ok(()), KafkaSink::check)?;
         // The spool's executor would panic where there is no ring, and say nothing of the remedy.
         rungs::probe().map_err(RingSetupError::of_setup)?;
         let folder = SpoolFolder::open(&config.spool.path, config.edge, Claim::Refuse)?;
@@ -149,8 +152,8 @@ impl Taken {
 struct Spooled {
     handle: SpoolHandle,
     shard_ends: Vec<ShardEnd>,
-    sink_end: SinkEnd,
-    read_end: ReadEnd,
+    objects: (SinkEnd, ReadEnd),
+    kafka: Option<(SinkEnd, ReadEnd)>,
     counters: Arc<SpoolCounters>,
     alarms: Arc<Alarms>,
     give_up: Arc<AtomicBool>,
@@ -172,7 +175,14 @@ impl Spooled {
         let counters = Arc::new(SpoolCounters::new(rings.len(), names(topics)));
         let alarms = Arc::new(Alarms::default());
         let give_up = Arc::new(AtomicBool::new(false));
-        let (spool_port, sink_end, read_end) = port::port(sink::NAME);
+        let mut ports = Vec::new();
+        let mut port = |name| {
+            let (spool_port, sink_end, read_end) = port::port(name);
+            ports.push(spool_port);
+            (sink_end, read_end)
+        };
+        let objects = port(object_sink::NAME);
+        let kafka = config.kafka.as_ref().map(|_| port(kafka_sink::NAME));
         let handle = spool::spawn(
             &SpoolThread { path: folder.path.clone(), cpu: config.cores.rest[0] },
             SpoolConfig {
@@ -184,13 +194,13 @@ impl Spooled {
             },
             Connections {
                 rings,
-                ports: vec![spool_port],
+                ports,
                 counters: Arc::clone(&counters),
                 alarms: Arc::clone(&alarms),
                 give_up: Arc::clone(&give_up),
             },
         )?;
-        Ok(Spooled { handle, shard_ends, sink_end, read_end, counters, alarms, give_up })
+        Ok(Spooled { handle, shard_ends, objects, kafka, counters, alarms, give_up })
     }
 }
 
@@ -218,8 +228,8 @@ fn board(
         control: Arc::new(Control::new(config.listeners.len())),
         shards: config.cores.shards.iter().map(counters).collect(),
         spool: Arc::clone(&spooled.counters),
-        sink_name: sink::NAME,
-        sink: Arc::new(SinkCounters::default()),
+        objects: Arc::new(ObjectCounters::default()),
+        kafka: config.kafka.as_ref().map(|_| Arc::default()),
         alarms: Arc::clone(&spooled.alarms),
         recovery: spooled.handle.start.report.clone(),
         rungs: OnceLock::new(),
@@ -229,11 +239,11 @@ fn board(
     }
 }
 
-/// What a sink begins with.
+/// What sinks begin with.
 struct SinkEnds<'a> {
     start: &'a SpoolHandle,
-    sink_end: SinkEnd,
-    read_end: ReadEnd,
+    objects: (SinkEnd, ReadEnd),
+    kafka: Option<(SinkEnd, ReadEnd)>,
 }
 
 fn start_delivery(
@@ -246,22 +256,36 @@ fn start_delivery(
     let Around { topics, events, options, tables } = around;
     let cpus = board.config.cores.rest.clone();
     let failed = |source| StartError::Thread { name: "encode".to_owned(), source };
-    let encoder = Encoder::spawn(ends.read_end, known_topics(topics), cpus.clone());
+    let (spool, reads) = ends.objects;
+    let encoder = Encoder::spawn(reads, known_topics(topics), cpus.clone());
     let (phase, phases) = watch::channel(Phase::Run);
-    let sink = ObjectSink {
-        spool: ends.sink_end,
+    let mut starts = ends.start.start.sinks.iter().cloned();
+    let objects = ObjectSink {
+        spool,
         encoder: encoder.map_err(failed)?,
         store,
         policy: board.config.roll,
-        start: ends.start.start.sinks.first().cloned().unwrap_or_default(),
-        counters: Arc::clone(&board.sink),
+        start: starts.next().unwrap_or_default(),
+        counters: Arc::clone(&board.objects),
+        spool_counters: Arc::clone(&board.spool),
+        alarms: Arc::clone(&board.alarms),
+        phase: phases.clone(),
+    };
+    let kafka = board.config.kafka.clone().zip(board.kafka.clone()).zip(ends.kafka);
+    let kafka = kafka.map(|((config, counters), (spool, reads))| KafkaSink {
+        spool,
+        reads,
+        config,
+        start: starts.next().unwrap_or_default(),
+        counters,
         spool_counters: Arc::clone(&board.spool),
         alarms: Arc::clone(&board.alarms),
         phase: phases,
-    };
+    });
     let plan = DeliveryPlan {
         cpus,
-        sink,
+        objects,
+        kafka,
         admin,
         board: Arc::clone(board),
         events: events.clone(),
@@ -271,7 +295,7 @@ fn start_delivery(
     delivery::spawn(plan, phase)
 }
 
-/// What delivery is started with, beside the sink.
+/// What delivery is started with, beside the sinks.
 struct Around<'a> {
     topics: &'a [&'static Schema],
     events: &'a Events,

@@ -18,6 +18,8 @@ pub struct EdgeFile {
     pub spool: SpoolSection,
     /// The object store.
     pub objects: ObjectsSection,
+    /// The Kafka cluster; without it events go to the object store alone.
+    pub kafka: Option<KafkaSection>,
     /// Where segment tables come from. Providers need it.
     pub tables: Option<TablesSection>,
     /// What users have to allow.
@@ -234,6 +236,37 @@ pub struct ObjectsSection {
     pub age_max_ms: u64,
 }
 
+/// `[kafka]`
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct KafkaSection {
+    /// Brokers that are asked first, each "HOST:PORT"; they name all others.
+    pub brokers: Vec<String>,
+    /// In front of the topics' names.
+    #[serde(default)]
+    pub topic_prefix: String,
+    /// Topics that are not there are made; otherwise the log says the command that makes them.
+    #[serde(default)]
+    pub create_topics: bool,
+    /// Partitions of a topic that is made.
+    #[serde(default = "number::<12>")]
+    pub partitions: u64,
+    /// Copies of each partition of a topic that is made.
+    #[serde(default = "number::<3>")]
+    pub replication: u64,
+    /// TLS to the brokers.
+    #[serde(default)]
+    pub tls: bool,
+    /// Certificates of those who may vouch for a broker, PEM. The system's, if not said.
+    pub ca_file: Option<PathBuf>,
+    /// How the user is proved; nobody is, if not said.
+    pub sasl: Option<String>,
+    /// User.
+    pub username: Option<String>,
+    /// A file of mode 600 with the password; BRINK_KAFKA_PASSWORD, if not said.
+    pub password_file: Option<PathBuf>,
+}
+
 /// `[tables]`
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -364,6 +397,10 @@ fn ms<const N: u64>() -> u64 {
 
 fn five() -> u64 {
     5
+}
+
+fn number<const N: u64>() -> u64 {
+    N
 }
 
 fn external() -> String {

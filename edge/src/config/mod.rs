@@ -8,6 +8,7 @@ pub mod cidr;
 mod consent;
 mod error;
 pub mod file;
+mod kafka;
 pub mod provider;
 mod resolve;
 pub mod tables;
@@ -17,7 +18,10 @@ pub use resolve::{resolve, resolve_text};
 
 use crate::{consent::Policy, ring::uring::rungs::Rungs, roles::Ack};
 use brink_proto::ids::Name;
-use brink_shipper::objects::{plan::RollPolicy, store::StoreConfig};
+use brink_shipper::{
+    kafka::config::KafkaConfig,
+    objects::{plan::RollPolicy, store::StoreConfig},
+};
 use brink_tuning::{cores::CorePlan, memory::Line, profile::Profile};
 use cidr::Cidrs;
 use provider::ProviderConfig;
@@ -39,6 +43,8 @@ pub struct EdgeConfig {
     pub store: StoreConfig,
     /// When frames become objects.
     pub roll: RollPolicy,
+    /// The Kafka cluster, if events go to one.
+    pub kafka: Option<KafkaConfig>,
     /// What users have to allow.
     pub consent: Policy,
     /// Where segment tables come from, if anybody looks into one.

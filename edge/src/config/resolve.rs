@@ -6,10 +6,10 @@ use super::{
     consent,
     error::Checker,
     file::{
-        AckWord, EdgeFile, ListenerSection, ObjectsSection, Ranges, RingSection, SpinWord,
-        SpoolSection,
+        AckWord, EdgeFile, ListenerSection, LogSection, ObjectsSection, Ranges, RingSection,
+        SpinWord, SpoolSection,
     },
-    provider, tables,
+    kafka, provider, tables,
 };
 use crate::{
     conn::assembly::BODY_BYTES_MAX,
@@ -19,6 +19,7 @@ use crate::{
 };
 use brink_proto::{
     event::LABEL_BYTES_MAX,
+    frame::FRAME_BYTES_MAX,
     ids::{Name, hex},
 };
 use brink_shipper::{
@@ -26,7 +27,7 @@ use brink_shipper::{
         plan::RollPolicy,
         store::{STORE_URLS, StoreConfig, StorePlace},
     },
-    spool::segment::SEGMENT_BYTES_MIN,
+    spool::{port::READS_AHEAD, segment::SEGMENT_BYTES_MIN},
 };
 use brink_tuning::{
     cores,
@@ -83,8 +84,14 @@ pub fn resolve_text(
         return Err(check.wrong("tables", "nothing", &allowed));
     }
     let topics = roles.topics(listeners.iter().map(|l| l.role.as_str())).len() as u64;
-    let load = memory::Load { shards: cores.shards.len() as u64, topics, sinks: 1 };
+    let kafka = file.kafka.as_ref().map(|k| kafka::resolve(&check, k)).transpose()?;
+    let sinks = 1 + u64::from(kafka.is_some());
+    let load = memory::Load { shards: cores.shards.len() as u64, topics, sinks };
     let mut memory = memory::table(&profile, load);
+    if kafka.is_some() {
+        let bytes = (READS_AHEAD * FRAME_BYTES_MAX) as u64;
+        memory.push(Line { what: "batches on their way to Kafka", bytes });
+    }
     if let Some(tables) = &tables {
         memory.push(Line { what: "segment tables, two", bytes: 2 * tables.bytes_max });
     }
@@ -104,6 +111,7 @@ pub fn resolve_text(
             },
         )?,
         roll: roll(&check, &file.objects, &profile)?,
+        kafka,
         consent: policy,
         tables,
         memory,
@@ -114,14 +122,7 @@ pub fn resolve_text(
             grace: millis(&check, "drain.grace_ms", file.drain.grace_ms, 0)?,
             deliver: millis(&check, "drain.deliver_ms", file.drain.deliver_ms, 0)?,
         },
-        log: LogSettings {
-            json: match file.log.format.as_str() {
-                "text" => false,
-                "json" => true,
-                other => return Err(check.wrong("log.format", other, "\"text\", \"json\"")),
-            },
-            level: file.log.level,
-        },
+        log: log(&check, file.log)?,
         hash: hex(&hash[..8]),
     })
 }
@@ -322,6 +323,15 @@ fn roll(
         rows_max: check.within("objects.rows_max", section.rows_max, 1, 100_000_000)?,
         age_max: millis(check, "objects.age_max_ms", section.age_max_ms, 100)?,
     })
+}
+
+fn log(check: &Checker<'_>, section: LogSection) -> Result<LogSettings, ConfigError> {
+    let json = match section.format.as_str() {
+        "text" => false,
+        "json" => true,
+        other => return Err(check.wrong("log.format", other, "\"text\", \"json\"")),
+    };
+    Ok(LogSettings { json, level: section.level })
 }
 
 fn rungs(check: &Checker<'_>, section: &RingSection) -> Result<Rungs, ConfigError> {

@@ -16,6 +16,7 @@ use super::{
 use crate::{
     alarms::{Alarm, Alarms},
     counter::Counter,
+    sink::{Deliveries, Ended, Phase, unless_ended},
     spool::{
         SpoolCounters,
         cursors::SinkCursor,
@@ -35,17 +36,9 @@ pub const NAME: &str = "objects";
 
 /// What the sink counts. Its task is the one writer.
 #[derive(Debug, Default)]
-pub struct SinkCounters {
-    /// Events that an earlier start had accepted and not delivered.
-    pub backlog: Counter,
-    /// Events taken from the spool.
-    pub taken: Counter,
-    /// Events in objects that exist.
-    pub delivered: Counter,
-    /// Events in frames that were found corrupt.
-    pub quarantined_corrupt: Counter,
-    /// Events whose frames are not in the log.
-    pub quarantined_missing: Counter,
+pub struct ObjectCounters {
+    /// Its part of the ledger.
+    pub deliveries: Deliveries,
     /// Objects that exist because of us.
     pub objects: Counter,
     /// Their bytes.
@@ -54,25 +47,6 @@ pub struct SinkCounters {
     pub put_errors: Counter,
     /// Keys under which something else existed.
     pub conflicts: Counter,
-}
-
-impl SinkCounters {
-    /// Events that will not be delivered, whatever the reason.
-    #[must_use]
-    pub fn quarantined(&self) -> u64 {
-        self.quarantined_corrupt.read() + self.quarantined_missing.read()
-    }
-}
-
-/// What a sink is asked to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Phase {
-    /// Deliver by policy.
-    Run,
-    /// Deliver everything that was accepted, then end.
-    Drain,
-    /// End now; what is not delivered waits in the spool.
-    End,
 }
 
 /// What a sink is made of.
@@ -88,7 +62,7 @@ pub struct ObjectSink {
     /// Where the sink stood, and how many events it had before it.
     pub start: (SinkCursor, u64),
     /// What it counts.
-    pub counters: Arc<SinkCounters>,
+    pub counters: Arc<ObjectCounters>,
     /// What the spool counts: a drain is over when all that it accepted is delivered.
     pub spool_counters: Arc<SpoolCounters>,
     /// What it raises.
@@ -111,13 +85,10 @@ const RETRY_LONGEST: Duration = Duration::from_secs(30);
 /// BOUND: notices taken in one go, so that other tasks of the thread get their turn.
 const NOTICES_AT_ONCE: usize = 512;
 
-/// The sink was told to end.
-struct Ended;
-
 impl ObjectSink {
     /// Runs until told to end, or until a drain is complete.
     pub async fn run(mut self) {
-        self.counters.backlog.set(self.start.1);
+        self.counters.deliveries.backlog.set(self.start.1);
         let mut planner = Planner::new(self.policy, &self.start.0);
         let started = Instant::now();
         loop {
@@ -155,7 +126,7 @@ impl ObjectSink {
                 Ok(Notice::Frame(frame)) => match planner.handle_frame(frame, now) {
                     Admission::Known => 0,
                     Admission::Taken { missing } => {
-                        self.counters.taken.add(u64::from(frame.batch.count));
+                        self.counters.deliveries.taken.add(u64::from(frame.batch.count));
                         missing
                     }
                 },
@@ -164,24 +135,20 @@ impl ObjectSink {
             if missing > 0 {
                 self.alarms.raise(Alarm::SequenceGap);
                 tracing::error!(events = missing, "events are missing in the log");
-                self.counters.quarantined_missing.add(missing);
+                self.counters.deliveries.quarantined_missing.add(missing);
             }
         }
     }
 
-    /// Whether all that was accepted is delivered. Read from the last hop to the first.
     fn is_drained(&self, planner: &Planner) -> bool {
-        let done = self.counters.delivered.read() + self.counters.quarantined();
-        planner.pending_events() == 0
-            && self.spool_counters.finished.read() > 0
-            && done >= self.spool_counters.accepted_events() + self.counters.backlog.read()
+        planner.pending_events() == 0 && self.counters.deliveries.is_complete(&self.spool_counters)
     }
 
     async fn take_step(&mut self, step: Step, planner: &mut Planner) -> Result<(), Ended> {
         match step {
             Step::Unseal(key) => self.decide(Command::Unseal { key }).await,
             Step::Skip(stream, end) => {
-                self.decide(Command::Advance { stream, end, key: None }).await
+                self.decide(Command::Advance { ends: vec![(stream, end)], key: None }).await
             }
             Step::Object(plan) => self.deliver(plan, planner).await,
         }
@@ -211,8 +178,8 @@ impl ObjectSink {
         let Plan { seal, .. } = plan;
         let end = brink_proto::ids::Sequence(seal.end);
         let key = Some(seal.key.clone());
-        self.decide(Command::Advance { stream: seal.stream, end, key }).await?;
-        self.counters.delivered.add(rows);
+        self.decide(Command::Advance { ends: vec![(seal.stream, end)], key }).await?;
+        self.counters.deliveries.delivered.add(rows);
         Ok(())
     }
 
@@ -285,7 +252,10 @@ impl ObjectSink {
     fn give_up_frame(&mut self, plan: Plan, at: LogPosition, planner: &mut Planner) {
         self.alarms.raise(Alarm::CorruptFrame);
         let frame = plan.frames.iter().find(|f| f.position == at);
-        self.counters.quarantined_corrupt.add(frame.map_or(0, |f| u64::from(f.batch.count)));
+        self.counters
+            .deliveries
+            .quarantined_corrupt
+            .add(frame.map_or(0, |f| u64::from(f.batch.count)));
         planner.handle_corrupt(plan, at);
     }
 
@@ -341,18 +311,6 @@ impl ObjectSink {
         } else {
             tracing::debug!(%error, "objects still wait in the spool");
         }
-    }
-}
-
-/// What a request comes to, unless an end is asked for first: a store that does not answer must not
-/// hold a stop up. What such a request did is found out by the next start.
-async fn unless_ended<T>(
-    mut phase: watch::Receiver<Phase>,
-    request: impl Future<Output = T>,
-) -> Result<T, Ended> {
-    tokio::select! {
-        done = request => Ok(done),
-        Ok(_) = phase.wait_for(|phase| *phase == Phase::End) => Err(Ended),
     }
 }
 

@@ -52,6 +52,27 @@ pub struct Seal {
     pub digest: String,
 }
 
+/// How a stream's events are numbered for a Kafka broker: durable before the first one is sent, so
+/// that what is sent again has the numbers that it had, and the broker recognises it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lineage {
+    /// The stream.
+    #[serde(with = "text")]
+    pub stream: StreamId,
+    /// The cluster.
+    pub cluster: String,
+    /// The topic's id there: a topic that is made anew has another one.
+    pub topic: String,
+    /// The partition, for as long as the stream lives.
+    pub partition: i32,
+    /// Who sends.
+    pub producer: i64,
+    /// Its epoch.
+    pub epoch: i16,
+    /// The event that has number 0.
+    pub first: u64,
+}
+
 /// What one sink has behind it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SinkCursor {
@@ -60,6 +81,17 @@ pub struct SinkCursor {
     pub delivered: BTreeMap<StreamId, Sequence>,
     /// Objects decided on and not yet known to be delivered.
     pub seals: Vec<Seal>,
+    /// How streams are numbered for a broker.
+    #[serde(default)]
+    pub lineages: Vec<Lineage>,
+}
+
+impl SinkCursor {
+    /// Everything of a stream below `end` is behind the sink; a mark never goes back.
+    pub(crate) fn advance(&mut self, stream: StreamId, end: Sequence) {
+        let mark = self.delivered.entry(stream).or_insert(end);
+        *mark = (*mark).max(end);
+    }
 }
 
 /// What every sink has behind it.
@@ -219,9 +251,29 @@ mod tests {
             writer: 1,
             digest: "00ff".into(),
         };
-        let sink =
-            SinkCursor { delivered: BTreeMap::from([(stream, Sequence(next))]), seals: vec![seal] };
+        let lineage = Lineage {
+            stream,
+            cluster: "c".into(),
+            topic: "0a".into(),
+            partition: 3,
+            producer: 4000,
+            epoch: 0,
+            first: next,
+        };
+        let sink = SinkCursor {
+            delivered: BTreeMap::from([(stream, Sequence(next))]),
+            seals: vec![seal],
+            lineages: vec![lineage],
+        };
         Cursors { sinks: BTreeMap::from([("objects".into(), sink)]) }
+    }
+
+    #[test]
+    fn cursors_of_before_there_were_lineages_are_read() {
+        let before = r#"{"sinks":{"objects":{"delivered":{"e/7/0/impressions":5},"seals":[]}}}"#;
+        let read: Cursors = serde_json::from_str(before).unwrap();
+        assert_eq!(read.sinks["objects"].delivered.values().next(), Some(&Sequence(5)));
+        assert!(read.sinks["objects"].lineages.is_empty());
     }
 
     #[test]

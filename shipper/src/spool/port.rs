@@ -14,7 +14,7 @@
 //! [`NOTICES_AHEAD`] notices and [`READS_AHEAD`] payloads; a sink that is behind is told of more
 //! frames when it has taken these.
 
-use super::cursors::Seal;
+use super::cursors::{Lineage, Seal};
 use brink_proto::{
     frame::{FRAME_BYTES_MAX, FrameHeader},
     ids::{Sequence, StreamId},
@@ -44,14 +44,24 @@ pub enum Command {
         /// Its key.
         key: String,
     },
-    /// Everything of the stream below `end` is delivered or quarantined.
+    /// Everything of the streams below their ends is delivered or quarantined.
     Advance {
-        /// The stream.
-        stream: StreamId,
-        /// The sequence behind.
-        end: Sequence,
+        /// Streams, and the sequence behind.
+        ends: Vec<(StreamId, Sequence)>,
         /// The sealed object that did it, if one did.
         key: Option<String>,
+    },
+    /// Streams are numbered for a broker like this from now on. Durable before anything is sent.
+    Begin {
+        /// One for each stream.
+        lineages: Vec<Lineage>,
+    },
+    /// The numbering of a stream ends before `at`: what is below is delivered or quarantined.
+    Break {
+        /// The stream.
+        stream: StreamId,
+        /// The first event that is not in it any more.
+        at: Sequence,
     },
 }
 

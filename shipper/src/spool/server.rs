@@ -5,7 +5,7 @@
 
 use super::{
     Shared,
-    cursors::{CursorFile, Cursors, SinkCursor},
+    cursors::{CursorFile, Cursors, Lineage, SinkCursor},
     port::{Command, Notice, ReadFault, ReadReply, SpoolPort},
     quarantine, segment,
     walk::{self, Hole},
@@ -14,7 +14,7 @@ use crate::{
     alarms::Alarm,
     disk::{Disk, DiskFile, Timer},
 };
-use brink_proto::frame::FrameHeader;
+use brink_proto::{frame::FrameHeader, ids::StreamId};
 use std::{io, rc::Rc};
 
 /// BOUND: empty segments kept to be written again.
@@ -84,10 +84,18 @@ impl<D: Disk, T: Timer> Server<D, T> {
                 return Ok(());
             }
             Command::Unseal { key } => cursor.seals.retain(|s| s.key != *key),
-            Command::Advance { stream, end, key } => {
-                let mark = cursor.delivered.entry(*stream).or_insert(*end);
-                *mark = (*mark).max(*end);
+            Command::Advance { ends, key } => {
+                ends.iter().for_each(|(stream, end)| cursor.advance(*stream, *end));
                 cursor.seals.retain(|s| Some(&s.key) != key.as_ref());
+            }
+            Command::Begin { lineages } => {
+                let begun = |l: &Lineage| lineages.iter().any(|new| new.stream == l.stream);
+                cursor.lineages.retain(|l| !begun(l));
+                cursor.lineages.extend_from_slice(lineages);
+            }
+            Command::Break { stream, at } => {
+                cursor.lineages.retain(|l| l.stream != *stream);
+                cursor.advance(*stream, *at);
             }
         }
         self.forget_streams_that_are_gone(cursor);
@@ -100,7 +108,9 @@ impl<D: Disk, T: Timer> Server<D, T> {
     fn forget_streams_that_are_gone(&self, cursor: &mut SinkCursor) {
         let log = self.shared.log.borrow();
         let current = self.shared.config.incarnation;
-        cursor.delivered.retain(|s, _| s.incarnation == current || log.holds(s));
+        let lives = |s: &StreamId| s.incarnation == current || log.holds(s);
+        cursor.delivered.retain(|stream, _| lives(stream));
+        cursor.lineages.retain(|lineage| lives(&lineage.stream));
     }
 
     /// Tells a sink as much as it has room for.

@@ -3,7 +3,7 @@
 //! The input is a slot, and once more the text in a slot that is sound.
 
 use super::feature::reached;
-use brink_shipper::spool::cursors::{Cursors, Seal, SinkCursor, fill_slot, read_slot};
+use brink_shipper::spool::cursors::{Cursors, Lineage, Seal, SinkCursor, fill_slot, read_slot};
 use std::collections::BTreeMap;
 
 /// What a text has in front of it.
@@ -50,7 +50,16 @@ pub(super) fn some() -> Cursors {
         digest: "00ff".to_owned(),
     };
     let delivered = BTreeMap::from([(stream, brink_proto::ids::Sequence(42))]);
-    let sink = SinkCursor { delivered, seals: vec![seal] };
+    let lineage = Lineage {
+        stream,
+        cluster: "c".to_owned(),
+        topic: "0a".to_owned(),
+        partition: 3,
+        producer: 4000,
+        epoch: 0,
+        first: 42,
+    };
+    let sink = SinkCursor { delivered, seals: vec![seal], lineages: vec![lineage] };
     Cursors { sinks: BTreeMap::from([("objects".to_owned(), sink)]) }
 }
 

@@ -54,7 +54,7 @@ fn drain(planner: &mut Planner) -> Vec<String> {
 fn planner_at(delivered: u64, seals: Vec<Seal>) -> Planner {
     let stream = "e/7/0/t".parse().unwrap();
     let delivered = BTreeMap::from([(stream, Sequence(delivered))]);
-    Planner::new(POLICY, &SinkCursor { delivered, seals })
+    Planner::new(POLICY, &SinkCursor { delivered, seals, ..SinkCursor::default() })
 }
 
 #[test]

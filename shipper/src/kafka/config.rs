@@ -1,0 +1,97 @@
+//! What has to be known of a cluster before it is spoken to.
+
+use std::{fmt, path::PathBuf};
+
+/// A Kafka cluster, and how events get into it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KafkaConfig {
+    /// Brokers that are asked first, as `host:port`; they name all others.
+    pub brokers: Vec<String>,
+    /// In front of the topics' names.
+    pub topic_prefix: String,
+    /// What is done about a topic that is not there.
+    pub topics: TopicPolicy,
+    /// How the connection is kept secret; in the clear, if not said.
+    pub tls: Option<TlsConfig>,
+    /// Who we are; nobody, if not said.
+    pub sasl: Option<SaslConfig>,
+}
+
+/// How topics are to be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TopicPolicy {
+    /// Whether we make them. Otherwise the command that does is told.
+    pub create: bool,
+    /// Partitions of each.
+    pub partitions: i32,
+    /// Copies of each partition.
+    pub replication: i16,
+}
+
+/// TLS to the brokers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsConfig {
+    /// Certificates of those who may vouch for a broker, PEM; those of the system, if not said.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// A user and a password.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SaslConfig {
+    /// How they are proved.
+    pub mechanism: Mechanism,
+    /// User.
+    pub username: String,
+    /// Password.
+    pub password: Secret,
+}
+
+/// How a password is proved to a broker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mechanism {
+    /// It is sent: for TLS only.
+    Plain,
+    /// By SCRAM with SHA-256.
+    ScramSha256,
+    /// By SCRAM with SHA-512.
+    ScramSha512,
+}
+
+impl Mechanism {
+    /// All, in the order of their names.
+    pub const ALL: [Mechanism; 3] =
+        [Mechanism::Plain, Mechanism::ScramSha256, Mechanism::ScramSha512];
+
+    /// Its registered name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Mechanism::Plain => "PLAIN",
+            Mechanism::ScramSha256 => "SCRAM-SHA-256",
+            Mechanism::ScramSha512 => "SCRAM-SHA-512",
+        }
+    }
+}
+
+/// What must not be seen: it shows itself to nobody who only prints it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Keeps a text.
+    #[must_use]
+    pub fn new(text: String) -> Secret {
+        Secret(text)
+    }
+
+    /// The text, for the one place that sends it.
+    pub(crate) fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(secret)")
+    }
+}

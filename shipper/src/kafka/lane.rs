@@ -1,0 +1,373 @@
+//! One stream on its way to its partition. Pure: frames, payloads and answers in, decisions out.
+//!
+//! ```text
+//!  frame ─▶ waits ─▶ read ─▶ sent ─▶ delivered ─▶ durably behind the sink, and forgotten here
+//!             ▲               │ refused, lost
+//!             └───────────────┘ with the same numbers
+//! ```
+//!
+//! Batches go in order, each once all before it are sent. After a failure nothing goes until every
+//! answer that is under way has come; then all that is not delivered goes again. A gap in the
+//! sequences, or a numbering that the broker has forgotten, breaks the lineage: a new one begins
+//! with the first frame that is left, when nothing is under way any more.
+
+use super::{faults::Verdict, lineage::WINDOW};
+use crate::spool::cursors::Lineage;
+use brink_proto::{
+    frame::{FrameHeader, LogPosition},
+    ids::Sequence,
+};
+use std::collections::VecDeque;
+
+/// How often a batch that the broker does not take is sent before a copy is set aside.
+const TRIES_MAX: u32 = 3;
+
+/// A broker forgets a producer 24 hours after its last batch. What may have been sent before half
+/// of that is not sure to be recognised.
+const REMEMBERED_MS: i64 = 12 * 3_600_000;
+
+/// What has to be made durable before a lane goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Decision {
+    /// Everything below is delivered.
+    Advance(Sequence),
+    /// Everything below is delivered or quarantined, and the lineage ends.
+    Break(Sequence),
+    /// A copy of this frame is kept.
+    Keep(FrameHeader),
+    /// There is no lineage: it begins with this event.
+    Begin(Sequence),
+}
+
+/// What an answer has shown beside its verdict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Finding {
+    /// Nothing: delivered, so many events.
+    Delivered(u64),
+    /// Delivered, at an offset that the partition had passed before.
+    WentBack(u64),
+    /// Not delivered; it goes again.
+    Again,
+    /// The numbering is void: so many events may come to stand twice.
+    Forgotten(u64),
+    /// It will never be taken: so many events are set aside.
+    SetAside(u64),
+}
+
+/// A batch to be sent: its frame, and the bytes of it.
+pub(crate) struct Sending<'a> {
+    pub(crate) frame: FrameHeader,
+    pub(crate) lineage: &'a Lineage,
+    /// The whole frame, header in front.
+    pub(crate) bytes: &'a [u8],
+    /// Events that may come to stand twice because of this.
+    pub(crate) doubtful: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Waits,
+    Reading,
+    Read,
+    Sent,
+    Delivered,
+    /// It is not delivered from here: corrupt, or never to be taken.
+    SetAside,
+}
+
+struct Slot {
+    frame: FrameHeader,
+    place: Place,
+    bytes: Option<Vec<u8>>,
+    tries: u32,
+    /// It may be in the broker's log already.
+    maybe_sent: bool,
+    /// A copy is to be kept before it is let go.
+    keep: bool,
+}
+
+/// One stream's frames under way.
+pub(crate) struct Lane {
+    pub(crate) lineage: Option<Lineage>,
+    slots: VecDeque<Slot>,
+    /// Behind everything that was seen.
+    next: Sequence,
+    /// Behind everything that is durably behind the sink.
+    durable: Sequence,
+    /// Frames that an earlier start may have sent.
+    resumed: usize,
+    /// Something failed: nothing goes until it is taken up again.
+    halted: bool,
+    /// The lineage is void.
+    void: bool,
+    /// The broker has taken a batch of the lineage since it was begun or resumed. Until then it may
+    /// know nothing of it, and would take a batch whose predecessor it had refused: so one goes at
+    /// a time.
+    known: bool,
+    last_offset: Option<i64>,
+}
+
+impl Lane {
+    /// A lane of a stream of which everything below `delivered` is delivered. With a lineage an
+    /// earlier start may have sent what comes next.
+    pub(crate) fn new(delivered: Sequence, lineage: Option<Lineage>) -> Lane {
+        Lane {
+            resumed: if lineage.is_some() { WINDOW } else { 0 },
+            lineage,
+            // BOUND: the sink takes no more frames than it has room for.
+            slots: VecDeque::new(),
+            next: delivered,
+            durable: delivered,
+            halted: false,
+            void: false,
+            known: false,
+            last_offset: None,
+        }
+    }
+
+    /// Takes a frame. How many events before it are missing; nothing, if it is known.
+    pub(crate) fn push(&mut self, frame: FrameHeader) -> Option<u64> {
+        let (first, end) = (frame.batch.first_sequence, frame.batch.end_sequence());
+        if first < self.next {
+            return None;
+        }
+        let missing = first.0 - self.next.0;
+        self.next = end;
+        let maybe_sent = self.resumed > 0;
+        self.resumed = self.resumed.saturating_sub(1);
+        let (place, bytes) = (Place::Waits, None);
+        self.slots.push_back(Slot { frame, place, bytes, tries: 0, maybe_sent, keep: false });
+        Some(missing)
+    }
+
+    /// Takes note that everything below `end` that was not told of is gone; how many events.
+    pub(crate) fn lost(&mut self, end: Sequence) -> u64 {
+        let missing = end.0.saturating_sub(self.next.0);
+        self.next = self.next.max(end);
+        missing
+    }
+
+    /// Frames in it.
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Whether answers are to come.
+    pub(crate) fn is_under_way(&self) -> bool {
+        self.slots.iter().any(|s| s.place == Place::Sent)
+    }
+
+    /// Whether it waits for [`Lane::resume`].
+    pub(crate) fn is_halted(&self) -> bool {
+        self.halted
+    }
+
+    /// What has to be durable before it goes on, once what was decided before is.
+    pub(crate) fn decision(&self) -> Option<Decision> {
+        let delivered = self.slots.iter().take_while(|s| s.place == Place::Delivered);
+        if let Some(last) = delivered.last() {
+            return Some(Decision::Advance(last.frame.batch.end_sequence()));
+        }
+        let Some(front) = self.slots.front() else {
+            return (self.next > self.durable).then_some(Decision::Break(self.next));
+        };
+        let first = front.frame.batch.first_sequence;
+        let under_way = self.is_under_way();
+        if front.place == Place::SetAside {
+            if front.keep {
+                return Some(Decision::Keep(front.frame));
+            }
+            return (!under_way).then(|| Decision::Break(front.frame.batch.end_sequence()));
+        }
+        if first > self.durable || (self.void && !under_way) {
+            return Some(Decision::Break(first));
+        }
+        self.lineage.is_none().then_some(Decision::Begin(first))
+    }
+
+    /// A decision is durable; the buffers that it sets free.
+    pub(crate) fn decided(&mut self, decision: &Decision, mut free: impl FnMut(Vec<u8>)) {
+        let end = match decision {
+            Decision::Advance(end) => *end,
+            Decision::Break(end) => {
+                self.lineage = None;
+                self.void = false;
+                self.known = false;
+                *end
+            }
+            Decision::Keep(frame) => {
+                if let Some(slot) = self.slot(frame.position) {
+                    slot.keep = false;
+                }
+                return;
+            }
+            Decision::Begin(_) => return,
+        };
+        while self.slots.front().is_some_and(|s| s.frame.batch.end_sequence() <= end) {
+            if let Some(bytes) = self.slots.pop_front().and_then(|s| s.bytes) {
+                free(bytes);
+            }
+        }
+        self.durable = self.durable.max(end);
+    }
+
+    /// Whether it can send, as far as it knows.
+    fn is_open(&self) -> bool {
+        self.lineage.is_some() && !self.halted && !self.void
+    }
+
+    /// The next frame whose payload is wanted; it counts as asked for.
+    pub(crate) fn wanted(&mut self) -> Option<FrameHeader> {
+        if !self.is_open() {
+            return None;
+        }
+        let slot = self.slots.iter_mut().take(WINDOW).find(|s| s.place == Place::Waits)?;
+        slot.place = Place::Reading;
+        Some(slot.frame)
+    }
+
+    /// A payload was read; the bytes come back, if nobody wants them any more.
+    pub(crate) fn read(&mut self, at: LogPosition, bytes: Vec<u8>) -> Option<Vec<u8>> {
+        let open = self.is_open();
+        let Some(slot) = self.slot(at).filter(|s| s.place == Place::Reading) else {
+            return Some(bytes);
+        };
+        if !open {
+            slot.place = Place::Waits;
+            return Some(bytes);
+        }
+        slot.place = Place::Read;
+        slot.bytes = Some(bytes);
+        None
+    }
+
+    /// A payload could not be read now, and is asked for again.
+    pub(crate) fn unread(&mut self, at: LogPosition) {
+        if let Some(slot) = self.slot(at).filter(|s| s.place == Place::Reading) {
+            slot.place = Place::Waits;
+        }
+    }
+
+    /// A frame's payload is not to be had: it is set aside.
+    pub(crate) fn corrupt(&mut self, at: LogPosition) {
+        if let Some(slot) = self.slot(at) {
+            slot.place = Place::SetAside;
+        }
+    }
+
+    /// The next batch to be sent; [`Lane::sent`] says that it was.
+    pub(crate) fn sending(&self, now_ms: i64) -> Option<Sending<'_>> {
+        let lineage = self.lineage.as_ref().filter(|_| self.is_open())?;
+        if !self.known && self.is_under_way() {
+            return None;
+        }
+        let mut end = self.durable;
+        for slot in self.slots.iter().take(WINDOW) {
+            if slot.frame.batch.first_sequence != end {
+                return None;
+            }
+            end = slot.frame.batch.end_sequence();
+            match (slot.place, &slot.bytes) {
+                (Place::Sent | Place::Delivered, _) => {}
+                (Place::Read, Some(bytes)) => {
+                    let frame = slot.frame;
+                    let forgotten = now_ms - frame.batch.max_timestamp_ms > REMEMBERED_MS;
+                    let doubtful = u64::from(slot.maybe_sent && forgotten);
+                    let doubtful = doubtful * u64::from(frame.batch.count);
+                    return Some(Sending { frame, lineage, bytes, doubtful });
+                }
+                _ => return None,
+            }
+        }
+        None
+    }
+
+    /// A batch went to the broker. Whether it may have gone before.
+    pub(crate) fn sent(&mut self, at: LogPosition) -> bool {
+        let Some(slot) = self.slot(at) else { return false };
+        slot.place = Place::Sent;
+        slot.tries += 1;
+        slot.maybe_sent
+    }
+
+    /// A broker's answer to a batch, and the offset that it gave it.
+    pub(crate) fn answered(
+        &mut self,
+        at: LogPosition,
+        verdict: Verdict,
+        offset: i64,
+        free: impl FnMut(Vec<u8>),
+    ) -> Finding {
+        let ahead = self.slots.iter().take_while(|s| s.frame.position != at);
+        let is_first = ahead.clone().all(|s| s.place == Place::Delivered) && !self.halted;
+        let last_offset = self.last_offset;
+        let Some(slot) = self.slot(at).filter(|s| s.place == Place::Sent) else {
+            return Finding::Again;
+        };
+        let events = u64::from(slot.frame.batch.count);
+        if verdict == Verdict::Delivered {
+            slot.place = Place::Delivered;
+            let went_back = !slot.maybe_sent && offset >= 0 && Some(offset) <= last_offset;
+            self.last_offset = last_offset.max(Some(offset));
+            self.known = true;
+            return if went_back { Finding::WentBack(events) } else { Finding::Delivered(events) };
+        }
+        let refused_for_good = slot.tries >= TRIES_MAX;
+        self.go_back(at, free);
+        match verdict {
+            // Behind one that failed this is what follows from it.
+            _ if !is_first => Finding::Again,
+            Verdict::Forgotten => {
+                self.void = true;
+                self.halted = false;
+                let sent =
+                    self.slots.iter().filter(|s| s.maybe_sent && s.place != Place::Delivered);
+                Finding::Forgotten(sent.map(|s| u64::from(s.frame.batch.count)).sum())
+            }
+            Verdict::Unacceptable if refused_for_good => {
+                if let Some(slot) = self.slot(at) {
+                    slot.place = Place::SetAside;
+                    slot.keep = true;
+                }
+                self.void = true;
+                Finding::SetAside(events)
+            }
+            _ => Finding::Again,
+        }
+    }
+
+    /// The batch was not taken, and goes again once the lane is taken up again.
+    fn go_back(&mut self, at: LogPosition, mut free: impl FnMut(Vec<u8>)) {
+        self.halted = true;
+        let is_read = |s: &&mut Slot| s.place == Place::Read || s.frame.position == at;
+        for slot in self.slots.iter_mut().filter(is_read) {
+            slot.maybe_sent |= slot.place == Place::Sent;
+            slot.place = Place::Waits;
+            slot.bytes.take().into_iter().for_each(&mut free);
+        }
+    }
+
+    /// The connection is gone: no answer comes any more to what was sent.
+    pub(crate) fn disconnected(&mut self, mut free: impl FnMut(Vec<u8>)) {
+        let sent: Vec<_> = self.slots.iter().filter(|s| s.place == Place::Sent).collect();
+        let sent: Vec<LogPosition> = sent.into_iter().map(|s| s.frame.position).collect();
+        sent.into_iter().for_each(|at| self.go_back(at, &mut free));
+    }
+
+    /// Takes up sending again after a failure, once all answers have come.
+    pub(crate) fn resume(&mut self) {
+        self.halted &= self.is_under_way();
+    }
+
+    /// The lineage is of another cluster, or of a topic that was made anew.
+    pub(crate) fn disown(&mut self) {
+        self.void = true;
+    }
+
+    fn slot(&mut self, at: LogPosition) -> Option<&mut Slot> {
+        self.slots.iter_mut().find(|s| s.frame.position == at)
+    }
+}
+
+#[cfg(test)]
+mod tests;

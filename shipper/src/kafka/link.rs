@@ -1,0 +1,324 @@
+//! One connection to one broker: dialled, made secret, introduced, and then either asked and
+//! answered in turn ([`Link::call`]), or fed with batches whose answers come when they come
+//! ([`Link::into_pipe`]).
+//!
+//! ```text
+//!  sink ─▶ queue ─▶ writer task ─▶ broker ─▶ reader task ─▶ queue ─▶ sink
+//! ```
+//!
+//! The two tasks are why a broker that reads slowly, or not at all, holds up nobody but itself.
+
+use super::{
+    config::{KafkaConfig, SaslConfig},
+    faults::told,
+    sasl::Exchange,
+    tls::Tls,
+};
+use bytes::{Bytes, BytesMut};
+use kafka_protocol::{
+    messages::{
+        ApiKey, ApiVersionsRequest, ApiVersionsResponse, RequestHeader, ResponseHeader,
+        SaslAuthenticateRequest, SaslAuthenticateResponse, SaslHandshakeRequest,
+        SaslHandshakeResponse,
+    },
+    protocol::{Decodable, Encodable, StrBytes, encode_request_header_into_buffer},
+};
+use std::{io, time::Duration};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf},
+    net::TcpStream,
+    sync::mpsc::{self, Receiver, Sender},
+    task::JoinHandle,
+    time::timeout,
+};
+
+/// How long a connection may take to be made and to be introduced.
+const DIAL_MAX: Duration = Duration::from_secs(10);
+
+/// How long one answer may take.
+const CALL_MAX: Duration = Duration::from_secs(15);
+
+/// BOUND: bytes of one answer.
+const ANSWER_BYTES_MAX: usize = 4 << 20;
+
+/// BOUND: requests that wait for the writer, and answers that wait for the sink.
+const PIPE_MAX: usize = 32;
+
+/// Why a broker cannot be talked to.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LinkFault {
+    /// It does not answer, or not well; that may pass.
+    #[error("broker {broker}: cannot {doing}: {text}")]
+    Failing { broker: String, doing: &'static str, text: String },
+    /// It does not want us, or is too old: a person must look.
+    #[error("broker {broker} refuses: {text}")]
+    Refusing { broker: String, text: String },
+}
+
+/// A byte stream, in the clear or not.
+trait ByteStream: AsyncRead + AsyncWrite + Unpin {}
+impl<S: AsyncRead + AsyncWrite + Unpin> ByteStream for S {}
+
+/// A version of a request that every broker since Kafka 2.8 understands.
+pub(crate) struct Api {
+    pub(crate) key: ApiKey,
+    pub(crate) version: i16,
+}
+
+const API_VERSIONS: Api = Api { key: ApiKey::ApiVersions, version: 3 };
+const SASL_HANDSHAKE: Api = Api { key: ApiKey::SaslHandshake, version: 1 };
+const SASL_AUTHENTICATE: Api = Api { key: ApiKey::SaslAuthenticate, version: 2 };
+pub(crate) const METADATA: Api = Api { key: ApiKey::Metadata, version: 10 };
+pub(crate) const CREATE_TOPICS: Api = Api { key: ApiKey::CreateTopics, version: 5 };
+pub(crate) const INIT_PRODUCER_ID: Api = Api { key: ApiKey::InitProducerId, version: 4 };
+pub(crate) const PRODUCE: Api = Api { key: ApiKey::Produce, version: 9 };
+
+/// What is asked of a broker before it is trusted with anything.
+const NEEDED: [&Api; 4] = [&METADATA, &CREATE_TOPICS, &INIT_PRODUCER_ID, &PRODUCE];
+
+/// A connection that is asked and answered in turn.
+pub(crate) struct Link {
+    broker: String,
+    stream: Box<dyn ByteStream>,
+    correlation: i32,
+}
+
+impl Link {
+    /// Dials a broker, `host:port`, and introduces itself.
+    pub(crate) async fn dial(
+        broker: &str,
+        config: &KafkaConfig,
+        tls: Option<&Tls>,
+    ) -> Result<Link, LinkFault> {
+        let dialling = async {
+            let stream = TcpStream::connect(broker).await.map_err(failing(broker, "connect"))?;
+            stream.set_nodelay(true).map_err(failing(broker, "set up"))?;
+            let stream: Box<dyn ByteStream> = match tls {
+                None => Box::new(stream),
+                Some(tls) => Box::new(tls.wrap(broker, stream).await?),
+            };
+            let mut link = Link { broker: broker.to_owned(), stream, correlation: 0 };
+            link.agree().await?;
+            if let Some(sasl) = &config.sasl {
+                link.prove(sasl).await?;
+            }
+            Ok(link)
+        };
+        let late = || io::Error::new(io::ErrorKind::TimedOut, "it took too long");
+        timeout(DIAL_MAX, dialling)
+            .await
+            .unwrap_or_else(|_| Err(failing(broker, "connect")(late())))
+    }
+
+    /// Whether it understands what is going to be asked.
+    async fn agree(&mut self) -> Result<(), LinkFault> {
+        let request = ApiVersionsRequest::default()
+            .with_client_software_name(StrBytes::from_static_str("brink"))
+            .with_client_software_version(StrBytes::from_static_str(env!("CARGO_PKG_VERSION")));
+        let answer: ApiVersionsResponse = self.call(&API_VERSIONS, &request).await?;
+        for api in NEEDED {
+            let known = answer.api_keys.iter().find(|k| k.api_key == api.key as i16);
+            let (min, max) = known.map_or((0, -1), |k| (k.min_version, k.max_version));
+            if !(min..=max).contains(&api.version) {
+                let (key, version) = (api.key, api.version);
+                let text = format!(
+                    "it understands {key:?} in versions {min} to {max} and version {version} is \
+                     needed; Kafka 2.8 or newer has it"
+                );
+                return Err(self.refusing(text));
+            }
+        }
+        Ok(())
+    }
+
+    async fn prove(&mut self, sasl: &SaslConfig) -> Result<(), LinkFault> {
+        let mechanism = StrBytes::from_static_str(sasl.mechanism.name());
+        let request = SaslHandshakeRequest::default().with_mechanism(mechanism);
+        let answer: SaslHandshakeResponse = self.call(&SASL_HANDSHAKE, &request).await?;
+        if answer.error_code != 0 {
+            let theirs: Vec<&str> = answer.mechanisms.iter().map(|m| m.as_str()).collect();
+            let ours = sasl.mechanism.name();
+            return Err(self.refusing(format!("it takes {theirs:?} and not {ours}")));
+        }
+        let fault = |link: &Link, fault: super::sasl::SaslFault| link.refusing(fault.to_string());
+        let (mut said, mut exchange) = Exchange::begin(sasl).map_err(|f| fault(self, f))?;
+        loop {
+            let request = SaslAuthenticateRequest::default().with_auth_bytes(Bytes::from(said));
+            let answer: SaslAuthenticateResponse = self.call(&SASL_AUTHENTICATE, &request).await?;
+            if answer.error_code != 0 {
+                let told = told(answer.error_code);
+                let user = &sasl.username;
+                return Err(self.refusing(format!("{told}; check user {user:?} and its password")));
+            }
+            match exchange.answer(&answer.auth_bytes).map_err(|f| fault(self, f))? {
+                Some(next) => (said, exchange) = next,
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// Sends a request and waits for its answer.
+    pub(crate) async fn call<A: Decodable>(
+        &mut self,
+        api: &Api,
+        request: &impl Encodable,
+    ) -> Result<A, LinkFault> {
+        self.correlation += 1;
+        let bytes = encoded(api, self.correlation, request, 0)
+            .map_err(failing(&self.broker, "encode a request"))?;
+        let exchange = async {
+            self.stream.write_all(&bytes).await?;
+            self.stream.flush().await?;
+            read_answer(&mut self.stream).await
+        };
+        let late = || io::Error::new(io::ErrorKind::TimedOut, "no answer came in time");
+        let answer = timeout(CALL_MAX, exchange).await.unwrap_or_else(|_| Err(late()));
+        let answer = answer.map_err(failing(&self.broker, "ask"))?;
+        let (correlation, answer) = decoded(api, answer).map_err(failing(&self.broker, "ask"))?;
+        if correlation != self.correlation {
+            let text = io::Error::other("the answer is to something else");
+            return Err(failing(&self.broker, "ask")(text));
+        }
+        Ok(answer)
+    }
+
+    fn refusing(&self, text: String) -> LinkFault {
+        LinkFault::Refusing { broker: self.broker.clone(), text }
+    }
+
+    /// Makes a pipe of the connection, whose answers go to `told` with the number of the pipe.
+    pub(crate) fn into_pipe(self, number: u64, told: Teller) -> Pipe {
+        let (reader, writer) = tokio::io::split(self.stream);
+        let (queue, queued) = mpsc::channel(PIPE_MAX);
+        let reading = tokio::task::spawn_local(read_answers(reader, number, told.clone()));
+        let writing = tokio::task::spawn_local(write_requests(writer, queued, number, told));
+        Pipe { number, queue, correlation: self.correlation, tasks: [reading, writing] }
+    }
+}
+
+/// Where pipes say something, each with its number.
+pub(crate) type Teller = Sender<(u64, Told)>;
+
+/// What a pipe says.
+#[derive(Debug)]
+pub(crate) enum Told {
+    /// An answer, behind its length.
+    Answer(Bytes),
+    /// It is over.
+    Closed(String),
+}
+
+/// A connection that is fed with requests. Dropped, it closes.
+pub(crate) struct Pipe {
+    pub(crate) number: u64,
+    queue: Sender<Bytes>,
+    correlation: i32,
+    tasks: [JoinHandle<()>; 2],
+}
+
+impl Pipe {
+    /// Whether one more request may be queued.
+    pub(crate) fn has_room(&self) -> bool {
+        self.queue.capacity() > 0
+    }
+
+    /// Queues a request; the number that its answer will have. Nothing when there is no room.
+    pub(crate) fn send(
+        &mut self,
+        api: &Api,
+        request: &impl Encodable,
+        bytes: usize,
+    ) -> Option<i32> {
+        let permit = self.queue.try_reserve().ok()?;
+        self.correlation = self.correlation.wrapping_add(1);
+        permit.send(encoded(api, self.correlation, request, bytes).ok()?);
+        Some(self.correlation)
+    }
+}
+
+impl Drop for Pipe {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(JoinHandle::abort);
+    }
+}
+
+/// BOUND: channels to the sink hold so much; a reader with more to say waits.
+pub(crate) fn told_channel() -> (Teller, Receiver<(u64, Told)>) {
+    mpsc::channel(PIPE_MAX)
+}
+
+async fn read_answers(mut stream: ReadHalf<Box<dyn ByteStream>>, number: u64, told: Teller) {
+    loop {
+        let what = match read_answer(&mut stream).await {
+            Ok(answer) => Told::Answer(answer),
+            Err(error) => Told::Closed(error.to_string()),
+        };
+        let over = matches!(what, Told::Closed(_));
+        if told.send((number, what)).await.is_err() || over {
+            return;
+        }
+    }
+}
+
+async fn write_requests(
+    mut stream: WriteHalf<Box<dyn ByteStream>>,
+    mut queued: Receiver<Bytes>,
+    number: u64,
+    told: Teller,
+) {
+    while let Some(request) = queued.recv().await {
+        let written = async {
+            stream.write_all(&request).await?;
+            stream.flush().await
+        };
+        if let Err(error) = written.await {
+            let _ = told.send((number, Told::Closed(error.to_string()))).await;
+            return;
+        }
+    }
+}
+
+/// A request, with its length in front; `bytes` is what it holds beside its fields.
+fn encoded(
+    api: &Api,
+    correlation: i32,
+    request: &impl Encodable,
+    bytes: usize,
+) -> io::Result<Bytes> {
+    let header = RequestHeader::default()
+        .with_request_api_key(api.key as i16)
+        .with_request_api_version(api.version)
+        .with_correlation_id(correlation)
+        .with_client_id(Some(StrBytes::from_static_str("brink")));
+    let mut out = BytesMut::with_capacity(bytes + 256);
+    out.extend_from_slice(&[0; 4]);
+    encode_request_header_into_buffer(&mut out, &header).map_err(io::Error::other)?;
+    request.encode(&mut out, api.version).map_err(io::Error::other)?;
+    let length = (out.len() - 4) as u32;
+    out[..4].copy_from_slice(&length.to_be_bytes());
+    Ok(out.freeze())
+}
+
+/// An answer, and to which request it is.
+pub(crate) fn decoded<A: Decodable>(api: &Api, mut answer: Bytes) -> io::Result<(i32, A)> {
+    let version = api.key.response_header_version(api.version);
+    let header = ResponseHeader::decode(&mut answer, version).map_err(io::Error::other)?;
+    let body = A::decode(&mut answer, api.version).map_err(io::Error::other)?;
+    Ok((header.correlation_id, body))
+}
+
+async fn read_answer(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Bytes> {
+    let length = stream.read_u32().await? as usize;
+    if length > ANSWER_BYTES_MAX {
+        let text = format!("an answer of {length} bytes, and {ANSWER_BYTES_MAX} is the most");
+        return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+    }
+    let mut answer = vec![0; length];
+    stream.read_exact(&mut answer).await?;
+    Ok(Bytes::from(answer))
+}
+
+/// An error of a broker, while something was done.
+pub(crate) fn failing(broker: &str, doing: &'static str) -> impl Fn(io::Error) -> LinkFault {
+    move |error| LinkFault::Failing { broker: broker.to_owned(), doing, text: error.to_string() }
+}

@@ -1,0 +1,368 @@
+//! The Kafka sink: takes frames from the spool, sends them, and remembers what was acknowledged.
+//!
+//! Each turn takes what has come, decides what is to be durable, and sends what may go; nothing in
+//! it waits for one broker, topic or disk. Trouble is told as an alarm while it lasts, and what is
+//! in trouble is tried again for ever.
+
+use super::{
+    config::KafkaConfig,
+    contact::{Contact, Retry},
+    faults::{Verdict, told},
+    lane::{Decision, Finding, Lane},
+    pipes::{Answer, Event, Pipes},
+    tls::{Tls, TlsError},
+};
+use crate::{
+    alarms::{Alarm, Alarms},
+    counter::Counter,
+    sink::{Deliveries, Phase, unless_ended},
+    spool::{
+        SpoolCounters,
+        cursors::SinkCursor,
+        port::{Command, Notice, ReadEnd, ReadFault, SinkEnd},
+    },
+};
+use brink_proto::ids::{Name, Sequence, StreamId};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    rc::Rc,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tokio::sync::watch;
+
+mod decide;
+mod send;
+
+/// The sink's name in cursors and metrics.
+pub const NAME: &str = "kafka";
+
+/// What the sink counts. Its task is the one writer.
+#[derive(Debug, Default)]
+pub struct KafkaCounters {
+    /// Its part of the ledger.
+    pub deliveries: Deliveries,
+    /// Batches acknowledged.
+    pub batches: Counter,
+    /// Bytes of their records.
+    pub bytes: Counter,
+    /// Batches that were answered with an error, or lost with their connection.
+    pub errors: Counter,
+    /// Batches sent more than once.
+    pub resent: Counter,
+    /// Events that may stand twice in their topic.
+    pub doubtful: Counter,
+    /// Connections to the cluster that were made.
+    pub connects: Counter,
+}
+
+/// What a sink is made of.
+pub struct KafkaSink {
+    /// The spool.
+    pub spool: SinkEnd,
+    /// Where payloads are read.
+    pub reads: ReadEnd,
+    /// The cluster.
+    pub config: KafkaConfig,
+    /// Where the sink stood, and how many events it had before it.
+    pub start: (SinkCursor, u64),
+    /// What it counts.
+    pub counters: Arc<KafkaCounters>,
+    /// What the spool counts: a drain is over when all that it accepted is delivered.
+    pub spool_counters: Arc<SpoolCounters>,
+    /// What it raises.
+    pub alarms: Arc<Alarms>,
+    /// What it is asked to do.
+    pub phase: watch::Receiver<Phase>,
+}
+
+impl KafkaSink {
+    /// Checks what can be checked before anything runs.
+    ///
+    /// # Errors
+    /// [`TlsError`] when the authorities cannot be read.
+    pub fn check(config: &KafkaConfig) -> Result<(), TlsError> {
+        config.tls.as_ref().map(Tls::new).transpose().map(drop)
+    }
+
+    /// Runs until told to end, or until a drain is complete.
+    pub async fn run(self) {
+        match Work::new(self) {
+            Ok(mut work) => work.run().await,
+            Err(error) => tracing::error!(%error, "nothing is delivered to Kafka"),
+        }
+    }
+}
+
+/// While something is under way with the spool; otherwise it is looked at less often, for on one
+/// core each look is time that a request may have to wait for.
+const POLL_BUSY: Duration = Duration::from_millis(5);
+const POLL_IDLE: Duration = Duration::from_millis(20);
+
+/// BOUND: frames in the lanes; with more the sink takes no further ones from the spool.
+const FRAMES_MAX: usize = 4096;
+
+/// A lane, and when it is tried again.
+struct Route {
+    lane: Lane,
+    retry: Retry,
+    trouble: Option<Alarm>,
+}
+
+/// A command that the spool is making durable, and what it decides for which stream.
+struct Deciding {
+    command: Command,
+    sent: bool,
+    decisions: Vec<(StreamId, Decision)>,
+}
+
+struct Work {
+    sink: KafkaSink,
+    config: Rc<KafkaConfig>,
+    routes: BTreeMap<StreamId, Route>,
+    /// Where an earlier start stood, until the stream is seen.
+    start: SinkCursor,
+    topics: BTreeSet<Name>,
+    contact: Contact,
+    pipes: Pipes,
+    deciding: Option<Deciding>,
+    decide_at: Instant,
+    reading: usize,
+    /// Which alarms of ours are up.
+    raised: BTreeSet<&'static str>,
+    /// The stream that has its turn first.
+    turn: usize,
+}
+
+impl Work {
+    fn new(sink: KafkaSink) -> Result<Work, TlsError> {
+        let config = Rc::new(sink.config.clone());
+        let tls = config.tls.as_ref().map(Tls::new).transpose()?.map(Rc::new);
+        sink.counters.deliveries.backlog.set(sink.start.1);
+        Ok(Work {
+            start: sink.start.0.clone(),
+            routes: BTreeMap::new(),
+            topics: BTreeSet::new(),
+            contact: Contact::new(Rc::clone(&config), tls.clone()),
+            pipes: Pipes::new(Rc::clone(&config), tls),
+            deciding: None,
+            decide_at: Instant::now(),
+            reading: 0,
+            raised: BTreeSet::new(),
+            turn: 0,
+            config,
+            sink,
+        })
+    }
+
+    async fn run(&mut self) {
+        loop {
+            let phase = *self.sink.phase.borrow_and_update();
+            if phase == Phase::End || self.sink.spool.is_abandoned() {
+                return;
+            }
+            self.take_notices();
+            self.take_reads();
+            let events = self.pipes.take().await;
+            self.handle(events);
+            self.take_decision();
+            let ended = self.sink.phase.clone();
+            if unless_ended(ended, self.ask()).await.is_err() {
+                return;
+            }
+            self.decide();
+            self.send();
+            self.settle_alarms();
+            if phase == Phase::Drain && self.is_drained() {
+                return;
+            }
+            self.wait().await;
+        }
+    }
+
+    /// Waits until there may be something to do.
+    async fn wait(&mut self) {
+        let busy = self.reading > 0 || self.deciding.is_some();
+        let poll = if busy { POLL_BUSY } else { POLL_IDLE };
+        let mut phase = self.sink.phase.clone();
+        let events = tokio::select! {
+            events = self.pipes.wait() => events,
+            () = tokio::time::sleep(poll) => Vec::new(),
+            _ = phase.changed() => Vec::new(),
+        };
+        self.handle(events);
+    }
+
+    fn is_drained(&self) -> bool {
+        self.deciding.is_none()
+            && self.routes.values().all(|r| r.lane.len() == 0 && r.lane.decision().is_none())
+            && self.sink.counters.deliveries.is_complete(&self.sink.spool_counters)
+    }
+
+    fn take_notices(&mut self) {
+        let mut room = FRAMES_MAX.saturating_sub(self.routes.values().map(|r| r.lane.len()).sum());
+        while room > 0 {
+            let Ok(notice) = self.sink.spool.notices.pop() else { return };
+            let missing = match notice {
+                Notice::Frame(frame) => {
+                    let stream = frame.batch.stream;
+                    let missing = self.lane(stream, frame.batch.first_sequence).push(frame);
+                    if missing.is_some() {
+                        let events = u64::from(frame.batch.count);
+                        self.sink.counters.deliveries.taken.add(events);
+                        room -= 1;
+                    }
+                    missing.unwrap_or(0)
+                }
+                Notice::Lost { stream, end } => self.lane(stream, Sequence(0)).lost(end),
+            };
+            if missing > 0 {
+                self.sink.alarms.raise(Alarm::SequenceGap);
+                tracing::error!(events = missing, "events are missing in the log");
+                self.sink.counters.deliveries.quarantined_missing.add(missing);
+            }
+        }
+    }
+
+    /// The lane of a stream; one that was never seen begins with `first`.
+    fn lane(&mut self, stream: StreamId, first: Sequence) -> &mut Lane {
+        let start = &self.start;
+        let topics = &mut self.topics;
+        let route = self.routes.entry(stream).or_insert_with(|| {
+            topics.insert(stream.topic);
+            let delivered = start.delivered.get(&stream).copied().unwrap_or(first);
+            let lineage = start.lineages.iter().find(|l| l.stream == stream).cloned();
+            let lane = Lane::new(delivered, lineage);
+            Route { lane, retry: Retry::default(), trouble: None }
+        });
+        &mut route.lane
+    }
+
+    fn take_reads(&mut self) {
+        while let Some(reply) = self.sink.reads.try_read() {
+            self.reading -= 1;
+            let at = reply.frame.position;
+            let Some(route) = self.routes.get_mut(&reply.frame.batch.stream) else {
+                self.sink.reads.give_back(reply.bytes);
+                continue;
+            };
+            let counters = &self.sink.counters.deliveries;
+            let events = u64::from(reply.frame.batch.count);
+            let left = match reply.result {
+                Ok(()) => route.lane.read(at, reply.bytes),
+                Err(fault) => {
+                    match fault {
+                        ReadFault::Disk => route.lane.unread(at),
+                        ReadFault::Corrupt => {
+                            self.sink.alarms.raise(Alarm::CorruptFrame);
+                            counters.quarantined_corrupt.add(events);
+                            route.lane.corrupt(at);
+                        }
+                        ReadFault::Gone => {
+                            counters.quarantined_missing.add(events);
+                            route.lane.corrupt(at);
+                        }
+                    }
+                    Some(reply.bytes)
+                }
+            };
+            left.into_iter().for_each(|bytes| self.sink.reads.give_back(bytes));
+        }
+    }
+
+    fn handle(&mut self, events: Vec<Event>) {
+        for event in events {
+            match event {
+                Event::Answered(answer) => self.answered(&answer),
+                Event::Closed(streams, fault) => {
+                    self.contact.trouble(&fault);
+                    self.contact.look_soon();
+                    for stream in streams {
+                        let Some(route) = self.routes.get_mut(&stream) else { continue };
+                        self.sink.counters.errors.add(1);
+                        route.lane.disconnected(|bytes| self.sink.reads.give_back(bytes));
+                        route.retry.later();
+                    }
+                }
+            }
+        }
+    }
+
+    fn answered(&mut self, answer: &Answer) {
+        let Answer { stream, at, code, verdict, offset } = *answer;
+        let Some(route) = self.routes.get_mut(&stream) else { return };
+        let counters = &self.sink.counters;
+        let finding = route.lane.answered(at, verdict, offset, |b| self.sink.reads.give_back(b));
+        match finding {
+            Finding::Delivered(events) | Finding::WentBack(events) => {
+                counters.deliveries.delivered.add(events);
+                counters.batches.add(1);
+                route.retry = Retry::default();
+                route.trouble = None;
+                self.contact.is_fine();
+            }
+            _ => {
+                counters.errors.add(1);
+                route.retry.later();
+            }
+        }
+        match finding {
+            Finding::Delivered(_) => {}
+            Finding::WentBack(_) => {
+                self.sink.alarms.raise(Alarm::KafkaWentBack);
+                tracing::error!(%stream, offset, "the partition took a batch at an offset it had passed");
+            }
+            Finding::Forgotten(events) => {
+                self.sink.alarms.raise(Alarm::KafkaForgot);
+                counters.doubtful.add(events);
+                let code = told(code);
+                tracing::error!(%stream, code, events, "the broker forgot the stream; it begins anew, and these may stand twice");
+            }
+            Finding::SetAside(events) => {
+                self.sink.alarms.raise(Alarm::KafkaRejected);
+                counters.deliveries.quarantined_refused.add(events);
+                let code = told(code);
+                tracing::error!(%stream, code, events, "the broker will never take this batch; a copy is kept");
+            }
+            Finding::Again => {
+                let trouble = match verdict {
+                    Verdict::Refused => Some(Alarm::KafkaRefusing),
+                    Verdict::Elsewhere => None,
+                    _ => Some(Alarm::KafkaFailing),
+                };
+                if trouble.is_some() && route.trouble != trouble {
+                    let code = told(code);
+                    tracing::warn!(%stream, code, "a batch is not taken; it is sent again");
+                }
+                route.trouble = trouble;
+                self.contact.look_soon();
+            }
+        }
+    }
+
+    /// Asks the cluster what has to be known before more can be sent.
+    async fn ask(&mut self) {
+        let lacks = self.lacks_topic();
+        let events = self.contact.look(&self.topics, lacks, &self.sink.counters.connects).await;
+        if let Some(brokers) = events {
+            let events = self.pipes.place(&brokers);
+            self.handle(events);
+            self.disown();
+        }
+        self.begin().await;
+    }
+
+    /// Raises what is in trouble, and clears what no longer is.
+    fn settle_alarms(&mut self) {
+        for alarm in [Alarm::KafkaFailing, Alarm::KafkaRefusing] {
+            let lanes = self.routes.values().any(|r| r.trouble == Some(alarm));
+            let trouble = lanes || self.contact.trouble_is(alarm);
+            if trouble && self.raised.insert(alarm.label()) {
+                self.sink.alarms.raise(alarm);
+            }
+            if !trouble && self.raised.remove(alarm.label()) && self.sink.alarms.clear(alarm) {
+                tracing::info!(alarm = alarm.label(), "over");
+            }
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! What is made durable, and when: one command at a time, while everything else goes on.
+
+use super::{Deciding, Work};
+use crate::{
+    alarms::Alarm,
+    kafka::{cluster::Topic, lane::Decision, lineage::partition_of},
+    spool::{cursors::Lineage, port::Command},
+};
+use brink_proto::ids::{Sequence, StreamId};
+use std::time::{Duration, Instant};
+
+/// BOUND: lineages that begin in one turn, each a question to the cluster.
+const BEGINS_MAX: usize = 16;
+
+/// Between tries to make a decision durable.
+const DECIDE_AGAIN: Duration = Duration::from_millis(200);
+
+impl Work {
+    /// Hears whether the command under way is durable. What is not is decided again, for the lanes
+    /// want it still.
+    pub(super) fn take_decision(&mut self) {
+        let Some(deciding) = &mut self.deciding else { return };
+        if !deciding.sent {
+            deciding.sent = self.sink.spool.try_send(&deciding.command);
+            return;
+        }
+        let Some(durable) = self.sink.spool.try_reply() else { return };
+        let Some(Deciding { command, decisions, .. }) = self.deciding.take() else { return };
+        if !durable {
+            self.decide_at = Instant::now() + DECIDE_AGAIN;
+            return;
+        }
+        if let Command::Begin { lineages } = command {
+            for lineage in lineages {
+                if let Some(route) = self.routes.get_mut(&lineage.stream) {
+                    route.lane.lineage = Some(lineage);
+                }
+            }
+        }
+        for (stream, decision) in decisions {
+            if let Some(route) = self.routes.get_mut(&stream) {
+                route.lane.decided(&decision, |bytes| self.sink.reads.give_back(bytes));
+            }
+        }
+    }
+
+    /// Decides what the lanes want: acknowledged batches of all of them at once, or else one break.
+    pub(super) fn decide(&mut self) {
+        if self.deciding.is_some() || Instant::now() < self.decide_at {
+            return;
+        }
+        let wanted = self.routes.iter().filter_map(|(s, r)| Some((*s, r.lane.decision()?)));
+        let wanted: Vec<(StreamId, Decision)> = wanted.collect();
+        let ends = wanted.iter().filter_map(|(stream, decision)| match decision {
+            Decision::Advance(end) => Some((*stream, *end)),
+            _ => None,
+        });
+        let ends: Vec<(StreamId, Sequence)> = ends.collect();
+        if !ends.is_empty() {
+            let advances = |(_, d): &(StreamId, Decision)| matches!(d, Decision::Advance(_));
+            let decisions = wanted.into_iter().filter(advances).collect();
+            return self.command(Command::Advance { ends, key: None }, decisions);
+        }
+        let one = wanted.into_iter().find_map(|(stream, decision)| {
+            let command = match &decision {
+                Decision::Break(at) => Command::Break { stream, at: *at },
+                Decision::Keep(frame) => Command::Keep { frame: *frame },
+                Decision::Advance(_) | Decision::Begin(_) => return None,
+            };
+            Some((command, (stream, decision)))
+        });
+        if let Some((command, decision)) = one {
+            self.command(command, vec![decision]);
+        }
+    }
+
+    fn command(&mut self, command: Command, decisions: Vec<(StreamId, Decision)>) {
+        let sent = self.sink.spool.try_send(&command);
+        self.deciding = Some(Deciding { command, sent, decisions });
+    }
+
+    /// Gives lineages to the lanes that have none and whose topic is there.
+    pub(super) async fn begin(&mut self) {
+        if self.deciding.is_some() || Instant::now() < self.decide_at {
+            return;
+        }
+        let mut lineages = Vec::new();
+        let wanted = self.routes.iter().filter_map(|(stream, route)| match route.lane.decision() {
+            Some(Decision::Begin(first)) => Some((*stream, first)),
+            _ => None,
+        });
+        let wanted: Vec<(StreamId, Sequence)> = wanted.take(BEGINS_MAX).collect();
+        for (stream, first) in wanted {
+            let Some(cluster) = self.contact.cluster() else { return };
+            let Some(Topic::There { id, leaders }) = cluster.topics.get(&stream.topic) else {
+                continue;
+            };
+            let partition = partition_of(&stream, i32::try_from(leaders.len()).unwrap_or(i32::MAX));
+            let (cluster, topic) = (cluster.id.clone(), id.clone());
+            let Some((producer, epoch)) = self.contact.producer().await else { break };
+            let first = first.0;
+            tracing::info!(%stream, first, partition, producer, "stream begins in Kafka");
+            lineages.push(Lineage { stream, cluster, topic, partition, producer, epoch, first });
+        }
+        if !lineages.is_empty() {
+            self.command(Command::Begin { lineages }, Vec::new());
+        }
+    }
+
+    /// Whether a topic is wanted that was not there when the cluster was looked at.
+    pub(super) fn lacks_topic(&self) -> bool {
+        let Some(cluster) = self.contact.cluster() else { return true };
+        let there = |topic| matches!(cluster.topics.get(topic), Some(Topic::There { .. }));
+        !self.topics.iter().all(there)
+    }
+
+    /// Lineages of another cluster, or of a topic that was made anew, are void.
+    pub(super) fn disown(&mut self) {
+        let Some(cluster) = self.contact.cluster() else { return };
+        for (stream, route) in &mut self.routes {
+            let Some(lineage) = &route.lane.lineage else { continue };
+            let Some(Topic::There { id, .. }) = cluster.topics.get(&stream.topic) else { continue };
+            if lineage.cluster != cluster.id || lineage.topic != *id {
+                self.sink.alarms.raise(Alarm::KafkaForgot);
+                tracing::error!(
+                    %stream,
+                    "the cluster or the topic was made anew; what was delivered is not in it, the \
+                     stream begins anew"
+                );
+                route.lane.disown();
+            }
+        }
+    }
+}

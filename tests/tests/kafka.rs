@@ -1,0 +1,266 @@
+//! Events in Kafka: a real broker, kills and cut connections in between, and a reader that shares
+//! no code with us (librdkafka, Google's Protobuf).
+
+use brink_tests::{
+    appliance::{Extra, eventually},
+    asking::{askers, let_live},
+    http::Client,
+    process::Serving,
+    proxy::Proxy,
+    services::{Broker, Python},
+    sim::random::Random,
+    site::Site,
+};
+use serde_json::Value;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    net::{SocketAddr, TcpListener},
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    time::Duration,
+};
+
+const DURABLE: &str = "ack = { \"/i.gif\" = \"durable\" }";
+
+/// A site whose events go to a cluster as well.
+fn site(broker: SocketAddr, more: &str) -> Site {
+    let sections =
+        format!("[kafka]\nbrokers = [\"{broker}\"]\npartitions = 2\nreplication = 1\n{more}");
+    Site::new(&Extra { listener: DURABLE, sections: &sections, ..Extra::default() })
+}
+
+fn sink(serving: &Serving) -> Value {
+    serving.status()["ledger"]["sinks"]["kafka"].clone()
+}
+
+fn alarm(serving: &Serving, name: &str) -> bool {
+    serving.status().is_alarmed(name)
+}
+
+/// Asks for so many pixels, each answered once its row is durable.
+fn ask(serving: &Serving, name: &str, count: usize) {
+    let mut client = serving.connect();
+    for number in 0..count {
+        assert_eq!(client.get(&format!("/i.gif?n={name}-{number}")).status, 200);
+    }
+}
+
+/// What a reader finds in the topic: by stream, sequence and nonce, in the order of the partition.
+struct Read {
+    streams: BTreeMap<String, Vec<(u64, String)>>,
+}
+
+impl Read {
+    fn topic(python: &Python, broker: SocketAddr, topic: &str) -> Read {
+        let proto = Path::new(env!("CARGO_MANIFEST_DIR")).join("../proto/events.proto");
+        let arguments = [
+            broker.to_string(),
+            topic.to_owned(),
+            proto.display().to_string(),
+            "brink.v1.Impression".to_owned(),
+        ];
+        let (report, rows) = python.read("read_kafka.py", arguments);
+        assert_eq!(report["unknown_fields"], 0);
+        let mut streams: BTreeMap<String, Vec<(u64, String)>> = BTreeMap::new();
+        let mut partitions: BTreeMap<String, Value> = BTreeMap::new();
+        for row in rows {
+            let text = |key: &str| row[key].as_str().map_or(row[key].to_string(), str::to_owned);
+            let stream = format!("{}-{}-{}", text("edge"), text("incarnation"), text("shard"));
+            let partition = row["@partition"].clone();
+            let first = partitions.entry(stream.clone()).or_insert(partition.clone());
+            assert_eq!(*first, partition, "a stream stays in its partition");
+            let query = text("raw_query");
+            let nonce = query.strip_prefix("n=").expect("a nonce").to_owned();
+            let sequence = row["sequence"].as_u64().or_else(|| text("sequence").parse().ok());
+            streams.entry(stream).or_default().push((sequence.expect("a sequence"), nonce));
+        }
+        Read { streams }
+    }
+
+    /// Each stream is whole, in order, and stands once; all nonces.
+    fn check(&self) -> BTreeSet<String> {
+        for (stream, rows) in &self.streams {
+            let sequences: Vec<u64> = rows.iter().map(|(sequence, _)| *sequence).collect();
+            let whole: Vec<u64> = (0..rows.len() as u64).collect();
+            assert_eq!(sequences, whole, "{stream}");
+        }
+        self.streams.values().flatten().map(|(_, nonce)| nonce.clone()).collect()
+    }
+
+    fn rows(&self) -> u64 {
+        self.streams.values().map(|rows| rows.len() as u64).sum()
+    }
+}
+
+#[test]
+fn every_event_stands_in_its_topic_once_and_in_order() {
+    let Some(python) = Python::find() else { return };
+    let Some(broker) = Broker::start() else { return };
+    let site = site(broker.address, "create_topics = true\ntopic_prefix = \"brink.\"");
+    for life in 0..3 {
+        let serving = site.serve();
+        ask(&serving, &format!("life-{life}"), 2000);
+        eventually("all is in Kafka", || sink(&serving)["delivered"] == 2000);
+        assert_eq!(sink(&serving)["quarantined"]["refused"], 0);
+        assert_eq!(serving.stop().code(), Some(0));
+    }
+    let read = Read::topic(&python, broker.address, "brink.impressions");
+    assert_eq!((read.streams.len(), read.rows()), (3, 6000));
+    let nonces = read.check();
+    assert_eq!(nonces.len(), 6000);
+    assert_eq!(nonces, site.audit().nonces(), "the objects have the same");
+}
+
+/// Kills; each leaves behind whatever it was doing.
+const KILLS: u64 = 12;
+
+#[test]
+fn neither_kills_nor_cut_connections_lose_an_event_or_write_one_twice() {
+    let Some(python) = Python::find() else { return };
+    // The broker sends its clients to the proxy.
+    let proxy = Proxy::start();
+    let advertised = [("BRINK_KAFKA_ADVERTISED", proxy.address.to_string())];
+    let Some(broker) = Broker::start_with(&advertised) else { return };
+    proxy.send_to(Some(broker.address));
+    proxy.cut_every(7);
+    let site = site(proxy.address, "create_topics = true")
+        .with("age_max_ms = 60000", "age_max_ms = 200")
+        .with("quota_bytes = 67108864", "quota_bytes = 1073741824");
+    let random = Random::new(5);
+    let (mut sent, mut answered) = (BTreeSet::new(), BTreeSet::new());
+    for life in 0..KILLS {
+        let serving = site.serve();
+        let askers = askers(&serving, (0..3).map(|n| format!("{life}-{n}")));
+        let_live(Duration::from_micros(random.within(0..1_500_000)));
+        serving.kill();
+        for asked in askers.into_iter().map(|asker| asker.join().expect("it asks")) {
+            sent.extend(asked.sent);
+            answered.extend(asked.answered);
+        }
+    }
+    let cuts = proxy.cuts();
+    proxy.cut_every(0);
+    let serving = site.serve();
+    eventually("the backlog is in Kafka", || sink(&serving)["pending"] == 0);
+    assert_eq!(serving.stop().code(), Some(0));
+    assert!(cuts > KILLS, "{cuts} cuts");
+
+    let read = Read::topic(&python, broker.address, "impressions");
+    let nonces = read.check();
+    assert_eq!(nonces.len() as u64, read.rows(), "each stands once");
+    assert!(answered.is_subset(&nonces), "what was answered is there");
+    assert!(nonces.is_subset(&sent));
+    assert_eq!(nonces, site.audit().nonces(), "the objects have the same");
+}
+
+#[test]
+fn a_topic_that_is_not_there_is_asked_for_and_delivered_to_once_it_is() {
+    let Some(broker) = Broker::start() else { return };
+    let site = site(broker.address, "");
+    let serving = site.serve();
+    ask(&serving, "early", 300);
+    eventually("somebody has to make the topic", || alarm(&serving, "kafka_refusing"));
+    assert_eq!(sink(&serving)["delivered"], 0);
+    serving.kill();
+    // With the right to make it, the next start does, and delivers what has waited.
+    let site = site.with("[kafka]", "[kafka]\ncreate_topics = true");
+    let serving = site.serve();
+    assert_eq!(sink(&serving)["backlog"], 300);
+    eventually("what has waited is in Kafka", || sink(&serving)["delivered"] == 300);
+    assert!(!alarm(&serving, "kafka_refusing"));
+    assert_eq!(serving.stop().code(), Some(0));
+}
+
+#[test]
+fn a_cluster_that_is_away_or_stands_still_holds_up_nobody_else() {
+    let Some(broker) = Broker::start() else { return };
+    let nobody = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let away = nobody.local_addr().expect("an address");
+    drop(nobody);
+    let site = site(away, "create_topics = true").with("age_max_ms = 60000", "age_max_ms = 200");
+    let serving = site.serve();
+    ask(&serving, "away", 500);
+    eventually("the alarm is up", || alarm(&serving, "kafka_failing"));
+    let objects = || serving.status().sink()["delivered"].clone();
+    eventually("objects are made all the same", || objects() == 500);
+    assert_eq!(
+        (sink(&serving)["delivered"].clone(), sink(&serving)["pending"].clone()),
+        (0.into(), 500.into())
+    );
+    serving.kill();
+
+    let site = site.with(&away.to_string(), &broker.address.to_string());
+    let serving = site.serve();
+    eventually("the backlog is in Kafka", || sink(&serving)["delivered"] == 500);
+    assert!(!alarm(&serving, "kafka_failing"));
+    broker.freeze(true);
+    ask(&serving, "still", 500);
+    let objects = || serving.status().sink()["delivered"].clone();
+    eventually("objects are made all the same", || objects() == 500);
+    assert_eq!(sink(&serving)["delivered"], 500);
+    broker.freeze(false);
+    eventually("it goes on by itself", || sink(&serving)["delivered"] == 1000);
+    assert_eq!(serving.stop().code(), Some(0));
+}
+
+#[test]
+fn a_user_is_proved_over_tls_and_a_wrong_password_is_told_without_it() {
+    let Some(broker) = Broker::start() else { return };
+    let dir = tempfile::tempdir().expect("a folder");
+    let password = dir.path().join("password");
+    let write = |text: &str| {
+        fs::write(&password, text).expect("the folder takes a file");
+        let mode = fs::Permissions::from_mode(0o600);
+        fs::set_permissions(&password, mode).expect("it is ours");
+    };
+    let secured = |mechanism: &str| {
+        let more = format!(
+            "create_topics = true\ntls = true\nca_file = {:?}\nsasl = \"{mechanism}\"\n\
+             username = \"{}\"\npassword_file = {:?}",
+            broker.ca_file.display(),
+            Broker::USER,
+            password.display()
+        );
+        site(broker.secure, &more)
+    };
+    write(Broker::PASSWORD);
+    for mechanism in ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] {
+        let site = secured(mechanism);
+        let serving = site.serve();
+        ask(&serving, mechanism, 50);
+        eventually("they are in Kafka", || sink(&serving)["delivered"] == 50);
+        assert_eq!(serving.stop().code(), Some(0));
+    }
+    write("canary-that-nobody-sees");
+    for mechanism in ["PLAIN", "SCRAM-SHA-512"] {
+        let site = secured(mechanism).with("deliver_ms = 100000", "deliver_ms = 100");
+        let serving = site.serve();
+        ask(&serving, mechanism, 50);
+        eventually("the alarm is up", || alarm(&serving, "kafka_refusing"));
+        assert_eq!(sink(&serving)["delivered"], 0);
+        let mut told = serving.status().to_string();
+        told.push_str(&String::from_utf8_lossy(
+            &Client::connect(serving.admin).get("/metrics").body,
+        ));
+        serving.signal("TERM");
+        let (_, log) = serving.wait_with_log();
+        let log = log.join("\n");
+        assert!(log.contains("SaslAuthenticationFailed") && log.contains("user"), "{log}");
+        assert!(!log.contains("canary") && !told.contains("canary"));
+    }
+    // Whoever vouches for nobody is not believed.
+    let stranger = site(
+        broker.secure,
+        "create_topics = true\ntls = true\nsasl = \"PLAIN\"\nusername = \"edge\"\n",
+    )
+    .with(
+        "sasl = \"PLAIN\"",
+        &format!("sasl = \"PLAIN\"\npassword_file = {:?}", password.display()),
+    );
+    let serving = stranger.serve();
+    ask(&serving, "stranger", 5);
+    eventually("the certificate is refused", || alarm(&serving, "kafka_refusing"));
+    assert_eq!(sink(&serving)["delivered"], 0);
+    serving.kill();
+}
