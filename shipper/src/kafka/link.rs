@@ -174,12 +174,7 @@ impl Link {
         let late = || io::Error::new(io::ErrorKind::TimedOut, "no answer came in time");
         let answer = timeout(CALL_MAX, exchange).await.unwrap_or_else(|_| Err(late()));
         let answer = answer.map_err(failing(&self.broker, "ask"))?;
-        let (correlation, answer) = decoded(api, answer).map_err(failing(&self.broker, "ask"))?;
-        if correlation != self.correlation {
-            let text = io::Error::other("the answer is to something else");
-            return Err(failing(&self.broker, "ask")(text));
-        }
-        Ok(answer)
+        decoded(api, self.correlation, answer).map_err(failing(&self.broker, "ask"))
     }
 
     fn refusing(&self, text: String) -> LinkFault {
@@ -299,12 +294,19 @@ fn encoded(
     Ok(out.freeze())
 }
 
-/// An answer, and to which request it is.
-pub(crate) fn decoded<A: Decodable>(api: &Api, mut answer: Bytes) -> io::Result<(i32, A)> {
+/// The answer to a request. What is to another one, or no answer at all, is not looked into: the
+/// decoder believes what it is told of the length of lists.
+pub(crate) fn decoded<A: Decodable>(
+    api: &Api,
+    correlation: i32,
+    mut answer: Bytes,
+) -> io::Result<A> {
     let version = api.key.response_header_version(api.version);
     let header = ResponseHeader::decode(&mut answer, version).map_err(io::Error::other)?;
-    let body = A::decode(&mut answer, api.version).map_err(io::Error::other)?;
-    Ok((header.correlation_id, body))
+    if header.correlation_id != correlation {
+        return Err(io::Error::other("its answer is to something else"));
+    }
+    A::decode(&mut answer, api.version).map_err(io::Error::other)
 }
 
 async fn read_answer(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Bytes> {

@@ -255,8 +255,8 @@ impl Pipes {
 
 /// What an answer says of the batch that was sent first.
 fn answered(sent: Option<&Sent>, answer: Bytes) -> Option<Answer> {
-    let (correlation, answer): (i32, ProduceResponse) = decoded(&PRODUCE, answer).ok()?;
-    let sent = sent.filter(|s| s.correlation == correlation)?;
+    let sent = sent?;
+    let answer: ProduceResponse = decoded(&PRODUCE, sent.correlation, answer).ok()?;
     let partition = answer.responses.first()?.partition_responses.first()?;
     Some(Answer {
         stream: sent.stream,

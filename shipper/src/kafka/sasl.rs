@@ -115,6 +115,7 @@ fn field(text: &str, name: char) -> Option<&str> {
 mod tests {
     use super::*;
     use crate::kafka::config::Secret;
+    use proptest::prelude::*;
 
     fn config(mechanism: Mechanism) -> SaslConfig {
         let password = Secret::new("pencil".into());
@@ -160,6 +161,18 @@ mod tests {
         let good = first().answer(b"r=abcdef,s=AAAA,i=1").unwrap().unwrap().1;
         assert!(good.answer(b"e=unknown-user").is_err());
         assert!(first().answer(b"\xff").is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn any_answer_is_taken_or_refused(answer: Vec<u8>, salted in "[a-z=,0-9+/]{0,40}") {
+            let first = || Exchange::first(&config(Mechanism::ScramSha256), "abc".into()).1;
+            let _ = first().answer(&answer);
+            let challenge = format!("r=abc{salted},s={salted},i=2");
+            if let Ok(Some((_, proved))) = first().answer(challenge.as_bytes()) {
+                prop_assert!(proved.answer(&answer).is_err());
+            }
+        }
     }
 
     #[test]
