@@ -323,6 +323,7 @@ fn spool(board: &Board) -> Vec<Samples> {
     let one = |value: u64| [(Vec::new(), value)];
     let level = |value: u64| [(Vec::new(), value as f64)];
     let spool = &board.spool;
+    let seconds = |s: Option<u64>| [(Vec::new(), s.map_or(f64::INFINITY, |s| s as f64))];
     vec![
         counter("brink_spool_commits", "Group commits", one(spool.commits.read())),
         counter(
@@ -345,6 +346,16 @@ fn spool(board: &Board) -> Vec<Samples> {
             "brink_spool_quota_bytes",
             "Bytes that the log's files may take",
             level(board.config.spool.quota_bytes),
+        ),
+        gauge(
+            "brink_spool_full_seconds",
+            "Seconds until the spool is full as it grows now; +Inf while it does not grow",
+            seconds(board.runway.full_in()),
+        ),
+        gauge(
+            "brink_spool_lasts_seconds",
+            "Seconds until the spool is full if nothing were delivered; +Inf while nothing comes",
+            seconds(board.runway.lasts()),
         ),
         gauge("brink_spool_segments", "Segments in the log", level(spool.segments.read())),
     ]

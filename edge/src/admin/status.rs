@@ -103,6 +103,10 @@ struct SpoolStatus {
     live_bytes: u64,
     file_bytes: u64,
     quota_bytes: u64,
+    /// As it grows now; null while it does not.
+    hours_until_full: Option<f64>,
+    /// If nothing were delivered any more; null while nothing comes.
+    hours_without_delivery: Option<f64>,
     segments: u64,
     commits: u64,
     write_errors: u64,
@@ -255,6 +259,10 @@ fn shard(board: &Board, index: usize, counters: &ShardCounters) -> ShardStatus {
     }
 }
 
+fn hours(seconds: u64) -> f64 {
+    seconds as f64 / 3600.0
+}
+
 fn spool(board: &Board) -> SpoolStatus {
     let (spool, sink) = (&board.spool, &board.objects);
     SpoolStatus {
@@ -262,6 +270,8 @@ fn spool(board: &Board) -> SpoolStatus {
         live_bytes: spool.live_bytes.read(),
         file_bytes: spool.file_bytes.read(),
         quota_bytes: board.config.spool.quota_bytes,
+        hours_until_full: board.runway.full_in().map(hours),
+        hours_without_delivery: board.runway.lasts().map(hours),
         segments: spool.segments.read(),
         commits: spool.commits.read(),
         write_errors: spool.write_errors.read(),

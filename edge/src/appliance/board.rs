@@ -1,6 +1,6 @@
 //! What everybody may look at: counters, alarms, settings. Nobody locks it.
 
-use super::{Unready, tables::TableCounters};
+use super::{Unready, runway::Runway, tables::TableCounters};
 use crate::{
     config::EdgeConfig,
     ring::uring::rungs::Rungs,
@@ -45,6 +45,8 @@ pub struct Board {
     pub shards: Vec<Arc<ShardCounters>>,
     /// What the spool counts.
     pub spool: Arc<SpoolCounters>,
+    /// How long the spool's room lasts.
+    pub runway: Runway,
     /// What the object sink counts.
     pub objects: Arc<ObjectCounters>,
     /// What the Kafka sink counts, if there is one.

@@ -1,7 +1,13 @@
 //! The delivery thread: one tokio runtime for the sinks, the operators' listener, and the small
 //! things that somebody has to do once a second.
 
-use super::{Board, Event, StartError, events::Events, readiness::Readiness, tables::TableSupply};
+use super::{
+    Board, Event, StartError,
+    events::Events,
+    readiness::Readiness,
+    runway::{Level, RunwayWatch},
+    tables::TableSupply,
+};
 use crate::{admin, shard::control::Stage};
 use brink_shipper::{
     kafka::sink::KafkaSink,
@@ -14,7 +20,7 @@ use std::{
     net::TcpListener,
     sync::Arc,
     thread::{self, JoinHandle},
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::{
     net::TcpListener as AsyncListener,
@@ -119,12 +125,16 @@ async fn keep_house(board: Arc<Board>) {
     let mut readiness = Readiness::new(board.config.listeners.len());
     let mut look = tokio::time::interval(LOOK_INTERVAL);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut runway = RunwayWatch::default();
     let mut looks: u64 = 0;
     loop {
         look.tick().await;
         readiness.look(&board);
         if looks.is_multiple_of(LOOKS_OF_A_SECOND) {
             board.gather_latency();
+            let (live, come) = (board.spool.live_bytes.read(), board.spool.accepted_bytes());
+            let level = Level { live, come, quota: board.config.spool.quota_bytes };
+            runway.look(Instant::now(), level, &board.runway);
         }
         looks += 1;
     }

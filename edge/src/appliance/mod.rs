@@ -20,6 +20,7 @@ mod delivery;
 mod events;
 mod listen;
 mod readiness;
+mod runway;
 mod shards;
 mod start;
 pub mod tables;

@@ -8,6 +8,7 @@ use super::{
     events::Events,
     listen::{self, Bound},
     readiness::Readiness,
+    runway::Runway,
     shards::{self, ShardPlan},
     tables::{TableCounters, TableSupply},
 };
@@ -228,6 +229,7 @@ fn board(
         control: Arc::new(Control::new(config.listeners.len())),
         shards: config.cores.shards.iter().map(counters).collect(),
         spool: Arc::clone(&spooled.counters),
+        runway: Runway::default(),
         objects: Arc::new(ObjectCounters::default()),
         kafka: config.kafka.as_ref().map(|_| Arc::default()),
         alarms: Arc::clone(&spooled.alarms),

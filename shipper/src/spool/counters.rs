@@ -70,6 +70,12 @@ impl SpoolCounters {
         self.streams.iter().flatten().map(|s| s.accepted.read()).sum()
     }
 
+    /// Bytes of their frames' payloads.
+    #[must_use]
+    pub fn accepted_bytes(&self) -> u64 {
+        self.streams.iter().flatten().map(|s| s.payload_bytes.read()).sum()
+    }
+
     pub(crate) fn drained(&self, ring: usize, batch: &BatchInfo) {
         if let Some(stream) = self.stream(ring, &batch.stream.topic) {
             stream.drained.add(u64::from(batch.count));
