@@ -3,7 +3,7 @@
 //! glommio is used for what it is good at here: aligned buffers, direct reads and writes, and task
 //! queues with shares. It stays behind the seam, and the formats owe it nothing.
 
-use super::{AlignedBuffer, Disk, DiskFile, Timer};
+use super::{AlignedBuffer, Disk, DiskFile, ReadFile, Timer};
 use glommio::{
     GlommioError,
     io::{Directory, DmaBuffer, DmaFile, OpenOptions},
@@ -107,20 +107,7 @@ impl Disk for DmaDisk {
     }
 }
 
-impl DiskFile for DmaFile {
-    type Buffer = DmaBuffer;
-
-    async fn write(&self, offset: u64, buffer: DmaBuffer) -> io::Result<()> {
-        let want = buffer.len();
-        let written = self.write_at(buffer, offset).await.map_err(plain)?;
-        if written == want {
-            return Ok(());
-        }
-        // A short direct write means that the device ran out of room in the middle.
-        let text = format!("wrote {written} of {want} bytes at {offset}");
-        Err(io::Error::new(io::ErrorKind::StorageFull, text))
-    }
-
+impl ReadFile for DmaFile {
     async fn read(&self, offset: u64, bytes: usize, out: &mut Vec<u8>) -> io::Result<()> {
         out.clear();
         while out.len() < bytes {
@@ -133,6 +120,21 @@ impl DiskFile for DmaFile {
             }
         }
         Ok(())
+    }
+}
+
+impl DiskFile for DmaFile {
+    type Buffer = DmaBuffer;
+
+    async fn write(&self, offset: u64, buffer: DmaBuffer) -> io::Result<()> {
+        let want = buffer.len();
+        let written = self.write_at(buffer, offset).await.map_err(plain)?;
+        if written == want {
+            return Ok(());
+        }
+        // A short direct write means that the device ran out of room in the middle.
+        let text = format!("wrote {written} of {want} bytes at {offset}");
+        Err(io::Error::new(io::ErrorKind::StorageFull, text))
     }
 
     async fn sync(&self) -> io::Result<()> {

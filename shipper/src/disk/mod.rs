@@ -39,16 +39,21 @@ pub trait Disk: 'static {
     async fn sync_names(&self, folder: &str) -> io::Result<()>;
 }
 
+/// A file that can be read, whoever may write it. Offsets and sizes are multiples of 4096.
+#[allow(async_fn_in_trait, reason = "the spool is one thread; its futures are not sent")]
+pub trait ReadFile: 'static {
+    /// Reads up to `bytes` at `offset` into `out`, replacing what it held; fewer at the file's end.
+    async fn read(&self, offset: u64, bytes: usize, out: &mut Vec<u8>) -> io::Result<()>;
+}
+
 /// An open file. Offsets and sizes are multiples of 4096.
 #[allow(async_fn_in_trait, reason = "the spool is one thread; its futures are not sent")]
-pub trait DiskFile: 'static {
+pub trait DiskFile: ReadFile {
     /// Memory for a write.
     type Buffer: AlignedBuffer;
 
     /// Writes all of `buffer` at `offset`.
     async fn write(&self, offset: u64, buffer: Self::Buffer) -> io::Result<()>;
-    /// Reads up to `bytes` at `offset` into `out`, replacing what it held; fewer at the file's end.
-    async fn read(&self, offset: u64, bytes: usize, out: &mut Vec<u8>) -> io::Result<()>;
     /// Makes durable what was written.
     async fn sync(&self) -> io::Result<()>;
 }

@@ -13,7 +13,7 @@
 //! A cursor is durable before anything that it allows is done: before a segment is recycled, and a
 //! seal before its object is encoded. A write that tears leaves the other slot.
 
-use crate::disk::{AlignedBuffer, Disk, DiskFile};
+use crate::disk::{AlignedBuffer, Disk, DiskFile, ReadFile};
 use brink_proto::{
     frame::FRAME_ALIGN,
     ids::{Sequence, StreamId},
@@ -94,6 +94,15 @@ impl SinkCursor {
     }
 }
 
+impl SinkCursor {
+    /// Events of a stream that are not delivered, of which the log holds `first` up to `end`.
+    #[must_use]
+    pub fn pending(&self, stream: &StreamId, first: Sequence, end: Sequence) -> u64 {
+        let next = self.delivered.get(stream).unwrap_or(&first);
+        end.0.saturating_sub(next.0)
+    }
+}
+
 /// What every sink has behind it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cursors {
@@ -108,8 +117,44 @@ pub(crate) struct CursorFile<D: Disk> {
     writes: u64,
 }
 
-/// What a start found in the cursor file.
-#[derive(Debug, PartialEq, Eq)]
+/// What the two slots of a cursor file say together.
+pub(crate) struct Slots {
+    /// The count of writes of the newer sound slot.
+    pub(crate) writes: u64,
+    /// What that slot says.
+    pub(crate) cursors: Cursors,
+    /// How far it can be trusted.
+    pub(crate) found: Found,
+}
+
+impl Slots {
+    /// Reads both slots.
+    pub(crate) async fn read<F: ReadFile>(file: &F) -> io::Result<Slots> {
+        let mut best = None;
+        let mut touched = 0;
+        let mut bytes = Vec::new();
+        for slot in 0..2_u32 {
+            file.read(u64::from(slot) * SLOT_BYTES as u64, SLOT_BYTES, &mut bytes).await?;
+            let is_touched = bytes.iter().any(|b| *b != 0);
+            touched += u32::from(is_touched);
+            let read = read_slot(&bytes);
+            if read.as_ref().map(|(n, _)| *n) > best.as_ref().map(|(n, _)| *n) {
+                best = read;
+            }
+        }
+        let found = match (&best, touched) {
+            (Some(_), _) => Found::Sound,
+            // The very first write may have torn; nothing was allowed before it.
+            (None, 0 | 1) => Found::Fresh,
+            (None, _) => Found::Lost,
+        };
+        let (writes, cursors) = best.unwrap_or_default();
+        Ok(Slots { writes, cursors, found })
+    }
+}
+
+/// What is found in the cursor file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Found {
     /// There was none: a new spool.
     Fresh,
@@ -129,24 +174,7 @@ impl<D: Disk> CursorFile<D> {
             return Ok((CursorFile { disk, file, writes: 0 }, Cursors::default(), Found::Fresh));
         }
         let file = disk.open(FILE_NAME).await?;
-        let mut best = None;
-        let mut touched = 0;
-        let mut bytes = Vec::new();
-        for slot in 0..2 {
-            file.read(slot * SLOT_BYTES as u64, SLOT_BYTES, &mut bytes).await?;
-            touched += u32::from(bytes.iter().any(|b| *b != 0));
-            let read = read_slot(&bytes);
-            if read.as_ref().map(|(n, _)| *n) > best.as_ref().map(|(n, _)| *n) {
-                best = read;
-            }
-        }
-        let found = match (&best, touched) {
-            (Some(_), _) => Found::Sound,
-            // The very first write may have torn; nothing was allowed before it.
-            (None, 0 | 1) => Found::Fresh,
-            (None, _) => Found::Lost,
-        };
-        let (writes, cursors) = best.unwrap_or_default();
+        let Slots { writes, cursors, found } = Slots::read(&file).await?;
         Ok((CursorFile { disk, file, writes }, cursors, found))
     }
 

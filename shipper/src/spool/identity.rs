@@ -32,6 +32,20 @@ pub struct Identity {
     pub machine: BTreeMap<String, String>,
 }
 
+impl Identity {
+    /// Checks that this build knows the format of the spool that says so.
+    ///
+    /// # Errors
+    /// [`SpoolError::Newer`] when it does not.
+    pub fn check_format(&self, path: &Path) -> Result<(), SpoolError> {
+        if self.format > FORMAT {
+            let path = path.to_owned();
+            return Err(SpoolError::Newer { path, found: self.format, known: FORMAT });
+        }
+        Ok(())
+    }
+}
+
 /// What to do with a spool that another machine wrote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Claim {
@@ -117,9 +131,7 @@ pub fn read(path: &Path) -> Result<Option<Identity>, SpoolError> {
 
 fn check(path: &Path, stored: &Identity, edge: Name, claim: Claim) -> Result<(), SpoolError> {
     let path = path.to_owned();
-    if stored.format > FORMAT {
-        return Err(SpoolError::Newer { path, found: stored.format, known: FORMAT });
-    }
+    stored.check_format(&path)?;
     if claim != Claim::Refuse {
         return Ok(());
     }

@@ -229,10 +229,6 @@ impl<F> Log<F> {
             let range = ends.entry(entry.stream).or_insert((entry.first, entry.end));
             *range = (range.0.min(entry.first), range.1.max(entry.end));
         }
-        let pending = ends.iter().map(|(stream, (first, end))| {
-            let next = sink.delivered.get(stream).unwrap_or(first);
-            end.0.saturating_sub(next.0)
-        });
-        pending.sum()
+        ends.iter().map(|(stream, (first, end))| sink.pending(stream, *first, *end)).sum()
     }
 }

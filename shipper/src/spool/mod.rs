@@ -4,6 +4,7 @@
 //!
 //! - [`identity`]: whose folder it is, locked; which start this is.
 //! - [`segment`], [`walk`], `recovery`: what lies on disk, and how a start finds its end.
+//!   `payload`: what a frame carries.
 //! - `log`: the same in memory; `commit` writes it; `server` reads it for the sinks.
 //! - [`cursors`]: how far each sink is; durable before anything is let go.
 //! - [`port`]: the rings between the spool and a sink. `quarantine`: where corrupt parts go.
@@ -30,8 +31,9 @@ mod commit;
 mod counters;
 mod log;
 mod notify;
+pub(crate) mod payload;
 mod quarantine;
-mod recovery;
+pub(crate) mod recovery;
 mod server;
 mod thread;
 

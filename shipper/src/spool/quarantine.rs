@@ -1,6 +1,6 @@
 //! Where corrupt parts of the log go: copied as they are, so that nobody has to guess later.
 
-use crate::disk::{AlignedBuffer, Disk, DiskFile};
+use crate::disk::{AlignedBuffer, Disk, DiskFile, ReadFile};
 use std::io;
 
 /// BOUND: bytes of a corrupt range that are kept; what lies behind is named but not copied.

@@ -10,7 +10,7 @@ use super::{
     segment::{self, SEGMENT_BYTES_MIN, SUMMARY_BYTES, Summary},
     walk,
 };
-use crate::disk::{AlignedBuffer, Disk, DiskFile};
+use crate::disk::{AlignedBuffer, Disk, DiskFile, ReadFile};
 use brink_proto::frame::FRAME_ALIGN;
 use std::{collections::BTreeMap, io, rc::Rc};
 
@@ -83,11 +83,7 @@ async fn segment<D: Disk>(
 ) -> io::Result<Option<Segment<D::File>>> {
     let file = disk.open(&segment::file_name(generation)).await?;
     let mut block = Vec::new();
-    file.read(0, FRAME_ALIGN, &mut block).await?;
-    if let Err(version) = segment::read_head(&block) {
-        let text = format!("segment {generation} has version {version}, which is newer");
-        return Err(io::Error::new(io::ErrorKind::Unsupported, text));
-    }
+    read_head(&file, generation).await?;
     let summary_at = bytes - SUMMARY_BYTES;
     file.read(u64::from(summary_at), SUMMARY_BYTES as usize, &mut block).await?;
     let summary = match Summary::decode(&block, generation) {
@@ -98,6 +94,22 @@ async fn segment<D: Disk>(
         return Ok(None);
     }
     Ok(Some(Segment { file: Rc::new(file), bytes, summary, sealed: true, index: None }))
+}
+
+/// The head of a segment, as [`segment::read_head`] reads it.
+///
+/// # Errors
+/// What the disk said; [`io::ErrorKind::Unsupported`] when a newer build wrote the segment.
+pub(crate) async fn read_head<F: ReadFile>(
+    file: &F,
+    generation: u32,
+) -> io::Result<Option<(u32, u64)>> {
+    let mut block = Vec::new();
+    file.read(0, FRAME_ALIGN, &mut block).await?;
+    segment::read_head(&block).map_err(|version| {
+        let text = format!("segment {generation} has version {version}, which is newer");
+        io::Error::new(io::ErrorKind::Unsupported, text)
+    })
 }
 
 async fn walk_and_seal<D: Disk>(
@@ -114,10 +126,7 @@ async fn walk_and_seal<D: Disk>(
         report.corrupt_ranges += 1;
         quarantine::keep(disk, file, generation, hole.from, hole.to).await?;
     }
-    let mut summary = Summary::empty();
-    for frame in &walked.frames {
-        summary.add(&frame.batch, frame.position.offset(), frame.frame_bytes() as u32);
-    }
+    let summary = Summary::of(&walked.frames);
     if summary.frames > 0 {
         write_summary(disk, file, generation, summary_at, &summary).await?;
     }

@@ -35,7 +35,7 @@
 //! an older generation is then nothing.
 
 use brink_proto::{
-    frame::{FRAME_ALIGN, FRAME_BYTES_MAX},
+    frame::{FRAME_ALIGN, FRAME_BYTES_MAX, FrameHeader},
     ids::{Hour, Incarnation, Name, Sequence, ShardId, StreamId},
 };
 
@@ -143,6 +143,16 @@ impl Summary {
         self.streams.len() < STREAMS_MAX || self.streams.iter().any(|s| s.stream == *stream)
     }
 
+    /// What a segment of these frames holds.
+    #[must_use]
+    pub fn of(frames: &[FrameHeader]) -> Summary {
+        let mut summary = Summary::empty();
+        for frame in frames {
+            summary.add(&frame.batch, frame.position.offset(), frame.frame_bytes() as u32);
+        }
+        summary
+    }
+
     /// Adds a frame at `offset`.
     pub fn add(&mut self, batch: &brink_proto::frame::BatchInfo, offset: u32, bytes: u32) {
         self.end = offset + bytes;
@@ -185,10 +195,14 @@ impl Summary {
     /// Reads the summary of `generation`; nothing when the block holds none of it.
     #[must_use]
     pub fn decode(block: &[u8], generation: u32) -> Option<Summary> {
-        let block = block.get(..SUMMARY_BYTES as usize)?;
-        if block[..8] != SUMMARY_MAGIC || !sound(block) || read_u32(block, 12) != generation {
-            return None;
+        match SummaryPlace::read(block, generation) {
+            SummaryPlace::Summary(summary) => Some(summary),
+            SummaryPlace::Empty | SummaryPlace::Broken => None,
         }
+    }
+
+    /// What a block that is sound says; nothing when that makes no sense.
+    fn parse(block: &[u8]) -> Option<Summary> {
         let count = read_u32(block, 24) as usize;
         if count > STREAMS_MAX {
             return None;
@@ -199,6 +213,35 @@ impl Summary {
         };
         let streams = (0..count).map(entry).collect::<Option<Vec<_>>>()?;
         Some(Summary { end: read_u32(block, 16), frames: read_u32(block, 20), streams })
+    }
+}
+
+/// What stands where a segment has its summary.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SummaryPlace {
+    /// The summary of the generation that was asked for.
+    Summary(Summary),
+    /// Nothing of this generation: zeros, the summary of an older one, or one of a newer version.
+    Empty,
+    /// Bytes that nobody wrote as they are: a write that tore, or a disk that forgot.
+    Broken,
+}
+
+impl SummaryPlace {
+    /// Looks at a summary's place for the summary of `generation`.
+    #[must_use]
+    pub fn read(block: &[u8], generation: u32) -> SummaryPlace {
+        let Some(block) = block.get(..SUMMARY_BYTES as usize) else { return SummaryPlace::Broken };
+        if block.iter().all(|byte| *byte == 0) {
+            return SummaryPlace::Empty;
+        }
+        if block[..7] != SUMMARY_MAGIC[..7] || !sound(block) {
+            return SummaryPlace::Broken;
+        }
+        if block[7] != SUMMARY_MAGIC[7] || read_u32(block, 12) != generation {
+            return SummaryPlace::Empty;
+        }
+        Summary::parse(block).map_or(SummaryPlace::Broken, SummaryPlace::Summary)
     }
 }
 
@@ -311,10 +354,10 @@ mod tests {
         let mut block = vec![0xAA; SUMMARY_BYTES as usize];
         summary.encode(&mut block, 3);
         assert_eq!(Summary::decode(&block, 3), Some(summary));
-        assert_eq!(Summary::decode(&block, 4), None);
+        assert_eq!(SummaryPlace::read(&block, 4), SummaryPlace::Empty);
         for at in [0, 8, 12, 20, 130, SUMMARY_BYTES as usize - 1] {
             block[at] ^= 1;
-            assert_eq!(Summary::decode(&block, 3), None, "byte {at}");
+            assert_eq!(SummaryPlace::read(&block, 3), SummaryPlace::Broken, "byte {at}");
             block[at] ^= 1;
         }
     }

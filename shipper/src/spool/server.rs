@@ -6,13 +6,14 @@
 use super::{
     Shared,
     cursors::{CursorFile, Cursors, Lineage, SinkCursor},
+    payload,
     port::{Command, Notice, ReadFault, ReadReply, SpoolPort},
     quarantine, segment,
     walk::{self, Hole},
 };
 use crate::{
     alarms::Alarm,
-    disk::{Disk, DiskFile, Timer},
+    disk::{Disk, ReadFile, Timer},
 };
 use brink_proto::{frame::FrameHeader, ids::StreamId};
 use std::{io, rc::Rc};
@@ -218,7 +219,7 @@ impl<D: Disk, T: Timer> Server<D, T> {
             self.shared.alarms.raise(Alarm::SpoolDisk);
             return Err(ReadFault::Disk);
         }
-        if walk::has_sound_payload(frame, bytes) {
+        if payload::has_sound_payload(frame, bytes) {
             return Ok(());
         }
         self.keep(frame).await;

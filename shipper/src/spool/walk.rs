@@ -6,8 +6,8 @@
 //! Otherwise the place was being written when the end came: it is *torn*, nobody was told that it
 //! is durable, and the log ends there.
 
-use super::segment::FRAMES_FROM;
-use crate::disk::DiskFile;
+use super::{payload::has_sound_payload, segment::FRAMES_FROM};
+use crate::disk::ReadFile;
 use brink_proto::frame::{FRAME_ALIGN, FrameError, FrameHeader, HEADER_BYTES, LogPosition};
 use std::io;
 
@@ -32,13 +32,15 @@ pub struct Walked {
     pub holes: Vec<Hole>,
     /// Offset behind the last frame that counts.
     pub end: u32,
+    /// Sound headers behind the end, which do not count: they are torn with it.
+    pub torn: u32,
 }
 
 /// Walks a segment from its first frame up to `limit`, and ends it where it is torn.
 ///
 /// # Errors
 /// What the disk said; [`io::ErrorKind::Unsupported`] when a newer build wrote a frame of it.
-pub async fn walk<F: DiskFile>(file: &F, generation: u32, limit: u32) -> io::Result<Walked> {
+pub async fn walk<F: ReadFile>(file: &F, generation: u32, limit: u32) -> io::Result<Walked> {
     let mut walked = headers(file, generation, limit).await?;
     // Asked before anything is cut off: what a frame says was synced was synced, even where the
     // frame itself does not count.
@@ -50,7 +52,7 @@ pub async fn walk<F: DiskFile>(file: &F, generation: u32, limit: u32) -> io::Res
 }
 
 /// All sound headers, wherever they lie, and the holes between them.
-pub(crate) async fn headers<F: DiskFile>(
+pub(crate) async fn headers<F: ReadFile>(
     file: &F,
     generation: u32,
     limit: u32,
@@ -73,18 +75,27 @@ pub(crate) async fn headers<F: DiskFile>(
     Ok(walked)
 }
 
+impl Walked {
+    /// Ends the log at `end`, behind its first `kept` frames.
+    fn cut(&mut self, kept: usize, end: u32) {
+        self.torn += (self.frames.len() - kept) as u32;
+        self.frames.truncate(kept);
+        self.end = end;
+    }
+}
+
 fn cut_at_first_torn_hole(walked: &mut Walked, generation: u32, committed: LogPosition) {
     let is_torn = |hole: &Hole| committed <= LogPosition::new(generation, hole.from);
     if let Some(at) = walked.holes.iter().position(is_torn) {
         let from = walked.holes[at].from;
         walked.holes.truncate(at);
-        walked.frames.retain(|f| f.position.offset() < from);
-        walked.end = from;
+        let kept = walked.frames.partition_point(|f| f.position.offset() < from);
+        walked.cut(kept, from);
     }
 }
 
 /// Frames behind the last commit that a header speaks of may have a header and no payload.
-async fn cut_at_first_torn_payload<F: DiskFile>(
+async fn cut_at_first_torn_payload<F: ReadFile>(
     walked: &mut Walked,
     file: &F,
     committed: LogPosition,
@@ -98,20 +109,12 @@ async fn cut_at_first_torn_payload<F: DiskFile>(
         let offset = frame.position.offset();
         file.read(u64::from(offset), frame.frame_bytes(), &mut bytes).await?;
         if !has_sound_payload(&frame, &bytes) {
-            walked.frames.truncate(at);
-            walked.end = offset;
+            walked.cut(at, offset);
             walked.holes.retain(|hole| hole.from < offset);
             break;
         }
     }
     Ok(())
-}
-
-/// Whether `bytes`, read at a frame's place, hold that frame and its whole payload.
-pub(crate) fn has_sound_payload(frame: &FrameHeader, bytes: &[u8]) -> bool {
-    let payload = bytes.get(HEADER_BYTES..HEADER_BYTES + frame.batch.payload_bytes as usize);
-    FrameHeader::decode(bytes) == Ok(*frame)
-        && payload.is_some_and(|p| crc32c::crc32c(p) == frame.payload_crc)
 }
 
 /// A part of the file that was read ahead.
@@ -121,7 +124,7 @@ struct Window<'a, F> {
     bytes: Vec<u8>,
 }
 
-impl<F: DiskFile> Window<'_, F> {
+impl<F: ReadFile> Window<'_, F> {
     /// The frame at `at`, if a sound header of this generation stands there.
     ///
     /// A frame of another version is an error: whoever wrote it knows more than we do.
@@ -160,7 +163,6 @@ impl<F: DiskFile> Window<'_, F> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::disk::AlignedBuffer;
     use brink_proto::{
         frame::{BatchInfo, SHED_REASONS},
         ids::{Class, Hour, Sequence},
@@ -201,34 +203,11 @@ mod tests {
 
     struct File(Vec<u8>);
 
-    /// Nobody writes.
-    struct NoBuffer;
-
-    impl AlignedBuffer for NoBuffer {
-        fn bytes(&self) -> &[u8] {
-            &[]
-        }
-
-        fn bytes_mut(&mut self) -> &mut [u8] {
-            &mut []
-        }
-    }
-
-    impl DiskFile for File {
-        type Buffer = NoBuffer;
-
-        async fn write(&self, _offset: u64, _buffer: NoBuffer) -> io::Result<()> {
-            Err(io::ErrorKind::ReadOnlyFilesystem.into())
-        }
-
+    impl ReadFile for File {
         async fn read(&self, offset: u64, bytes: usize, out: &mut Vec<u8>) -> io::Result<()> {
             let from = offset as usize;
             out.clear();
             out.extend_from_slice(&self.0[from..(from + bytes).min(self.0.len())]);
-            Ok(())
-        }
-
-        async fn sync(&self) -> io::Result<()> {
             Ok(())
         }
     }

@@ -4,7 +4,7 @@ use super::{feature::reached, input::Input, segment_image::Image};
 use crate::sim::executor::block_on;
 use brink_proto::frame::FrameHeader;
 use brink_shipper::{
-    disk::{AlignedBuffer, DiskFile},
+    disk::ReadFile,
     spool::{
         segment::FRAMES_FROM,
         walk::{Walked, walk},
@@ -63,35 +63,12 @@ fn is_in_order(walked: &Walked, bytes: &[u8]) {
 /// A file in memory that is only read.
 struct File(Vec<u8>);
 
-/// Nobody writes.
-struct NoBuffer;
-
-impl AlignedBuffer for NoBuffer {
-    fn bytes(&self) -> &[u8] {
-        &[]
-    }
-
-    fn bytes_mut(&mut self) -> &mut [u8] {
-        &mut []
-    }
-}
-
-impl DiskFile for File {
-    type Buffer = NoBuffer;
-
-    async fn write(&self, _offset: u64, _buffer: NoBuffer) -> io::Result<()> {
-        Err(io::ErrorKind::ReadOnlyFilesystem.into())
-    }
-
+impl ReadFile for File {
     async fn read(&self, offset: u64, bytes: usize, out: &mut Vec<u8>) -> io::Result<()> {
         let from = (offset as usize).min(self.0.len());
         let to = (from + bytes).min(self.0.len());
         out.clear();
         out.extend_from_slice(&self.0[from..to]);
-        Ok(())
-    }
-
-    async fn sync(&self) -> io::Result<()> {
         Ok(())
     }
 }

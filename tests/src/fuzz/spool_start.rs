@@ -104,11 +104,7 @@ fn write_segment(disk: &SimDisk, input: &mut Input<'_>, generation: u32) {
         write_head(&mut image.bytes[..FRAME_ALIGN], generation, size);
     }
     if kind & 16 != 0 && size >= SEGMENT_BYTES_MIN {
-        let mut summary = Summary::empty();
-        for frame in &image.frames {
-            summary.add(&frame.batch, frame.position.offset(), frame.frame_bytes() as u32);
-        }
-        summary.encode(&mut image.bytes[limit..], generation);
+        Summary::of(&image.frames).encode(&mut image.bytes[limit..], generation);
     }
     let name = if kind & 32 == 0 { file_name(generation) } else { free_name(generation) };
     let blocks = image.bytes.chunks(FRAME_ALIGN).enumerate();

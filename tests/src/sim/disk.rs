@@ -4,7 +4,7 @@
 //! 512-byte sector of what was not synced is kept or lost by chance, and so is each name.
 
 use super::{clock::SimClock, random::Random};
-use brink_shipper::disk::{AlignedBuffer, Disk, DiskFile, Timer};
+use brink_shipper::disk::{AlignedBuffer, Disk, DiskFile, ReadFile, Timer};
 use std::{
     cell::{Cell, RefCell},
     collections::BTreeMap,
@@ -259,6 +259,18 @@ impl SimFile {
     }
 }
 
+impl ReadFile for SimFile {
+    async fn read(&self, offset: u64, bytes: usize, out: &mut Vec<u8>) -> io::Result<()> {
+        let files = self.disk.shared.files.borrow();
+        let contents = files.get(&self.number).ok_or(ErrorKind::NotFound)?;
+        let from = (offset as usize).min(contents.bytes.len());
+        let to = (from + bytes).min(contents.bytes.len());
+        out.clear();
+        out.extend_from_slice(&contents.bytes[from..to]);
+        Ok(())
+    }
+}
+
 impl DiskFile for SimFile {
     type Buffer = SimBuffer;
 
@@ -278,16 +290,6 @@ impl DiskFile for SimFile {
             contents.unsynced.entry(at / SECTOR).or_insert_with(|| place.to_vec());
             place.copy_from_slice(bytes);
         }
-        Ok(())
-    }
-
-    async fn read(&self, offset: u64, bytes: usize, out: &mut Vec<u8>) -> io::Result<()> {
-        let files = self.disk.shared.files.borrow();
-        let contents = files.get(&self.number).ok_or(ErrorKind::NotFound)?;
-        let from = (offset as usize).min(contents.bytes.len());
-        let to = (from + bytes).min(contents.bytes.len());
-        out.clear();
-        out.extend_from_slice(&contents.bytes[from..to]);
         Ok(())
     }
 

@@ -10,11 +10,14 @@ pub(crate) use file::DIGEST_KEY;
 
 use super::plan::Plan;
 use crate::{
-    spool::port::{ReadEnd, ReadFault},
+    spool::{
+        payload::Unpacker,
+        port::{ReadEnd, ReadFault},
+    },
     threads::{Weight, settle},
 };
 use brink_proto::{
-    frame::{FrameHeader, HEADER_BYTES, LogPosition},
+    frame::{FrameHeader, LogPosition},
     kafka::record::records,
     schema::Schema,
 };
@@ -26,7 +29,6 @@ use std::{
     time::Duration,
 };
 use tokio::sync::oneshot;
-use zstd::bulk::Decompressor;
 
 /// An encoded object.
 #[derive(Debug)]
@@ -88,9 +90,10 @@ impl Encoder {
     ) -> io::Result<Encoder> {
         // BOUND: whoever asks waits for the answer before it asks again.
         let (jobs, inbox) = sync_channel(1);
+        let unpacker = Unpacker::new()?;
         let thread = thread::Builder::new().name("encode".to_owned()).spawn(move || {
             settle(&cpus, Weight::Lowest);
-            Worker { reads, schemas, raw: Vec::new() }.run(&inbox);
+            Worker { reads, schemas, unpacker }.run(&inbox);
         })?;
         Ok(Encoder { jobs, thread })
     }
@@ -117,7 +120,7 @@ impl Encoder {
 struct Worker {
     reads: ReadEnd,
     schemas: Vec<&'static Schema>,
-    raw: Vec<u8>,
+    unpacker: Unpacker,
 }
 
 impl Worker {
@@ -135,8 +138,6 @@ impl Worker {
         let schema = *known.ok_or_else(|| EncodeError::UnknownTopic(topic.to_string()))?;
         let writer = |e: FileError| EncodeError::Writer(e.to_string());
         let mut file = File::new(schema, &plan.seal, plan.rows()).map_err(writer)?;
-        let mut decompressor =
-            Decompressor::new().map_err(|e| EncodeError::Writer(e.to_string()))?;
 
         let mut asked = 0;
         let mut outcome = Ok(());
@@ -165,7 +166,7 @@ impl Worker {
                 }
             };
             if outcome.is_ok() {
-                outcome = self.append(&mut file, &mut decompressor, frame, &bytes);
+                outcome = self.append(&mut file, frame, &bytes);
             }
             self.reads.give_back(bytes);
         }
@@ -189,19 +190,13 @@ impl Worker {
     fn append(
         &mut self,
         file: &mut File,
-        decompressor: &mut Decompressor<'_>,
         frame: &FrameHeader,
         bytes: &[u8],
     ) -> Result<(), EncodeError> {
         let bad = |text: String| EncodeError::Undecodable { at: frame.position, text };
-        let raw_bytes = frame.batch.raw_bytes as usize;
-        let payload = &bytes[HEADER_BYTES..HEADER_BYTES + frame.batch.payload_bytes as usize];
-        self.raw.clear();
-        self.raw.reserve(raw_bytes);
-        let raw = decompressor.decompress_to_buffer(payload, &mut self.raw);
-        let raw = raw.map_err(|e| bad(e.to_string()))?;
+        let raw = self.unpacker.unpack(frame, bytes).map_err(|e| bad(e.to_string()))?;
         let mut count = 0;
-        for record in records(&self.raw[..raw]) {
+        for record in records(raw) {
             let record = record.map_err(|e| bad(e.to_string()))?;
             file.append(record.value).map_err(|e| match e {
                 FileError::Row(e) => bad(e.to_string()),
