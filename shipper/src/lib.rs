@@ -8,6 +8,7 @@
 //! - [`objects`]: sealed frames become Parquet objects, each one conditional PUT.
 //! - [`kafka`]: sealed frames become batches of a topic, untouched.
 //! - [`downlink`]: the other way, tables that the cluster has made, from a store to local disk.
+//! - [`inspect`]: a spool looked at from outside.
 //! - [`threads`]: where the threads of the appliance run.
 //! - [`counter`], [`alarms`]: what every part counts, and what an operator must look at.
 //!
@@ -19,6 +20,7 @@ pub mod alarms;
 pub mod counter;
 pub mod disk;
 pub mod downlink;
+pub mod inspect;
 pub mod intake;
 pub mod kafka;
 pub mod objects;

@@ -30,7 +30,10 @@ pub fn binary(package: &str, name: &str) -> PathBuf {
         let test = std::env::current_exe().expect("a path");
         let folder = test.ancestors().nth(2).expect("target/<profile>/deps").to_owned();
         let mut cargo = Command::new(std::env::var("CARGO").unwrap_or("cargo".into()));
-        cargo.args(["build", "--quiet", "-p", "edge", "-p", "brink-tuning", "-p", "brink-bench"]);
+        cargo.args(["build", "--quiet"]);
+        for package in ["edge", "brink-shipper", "brink-tuning", "brink-bench"] {
+            cargo.args(["-p", package]);
+        }
         if folder.ends_with("release") {
             cargo.arg("--release");
         }
@@ -54,6 +57,17 @@ pub fn edge(arguments: &[&str], dir: &Path) -> Output {
     let mut command = Command::new(binary("edge", "edge"));
     command.args(arguments).current_dir(dir).stdin(Stdio::null());
     command.output().expect("edge runs")
+}
+
+/// Runs `shipper` to its end.
+///
+/// # Panics
+/// When it cannot be run.
+#[must_use]
+pub fn shipper(arguments: &[&str]) -> Output {
+    let mut command = Command::new(binary("brink-shipper", "shipper"));
+    command.args(arguments).stdin(Stdio::null());
+    command.output().expect("shipper runs")
 }
 
 /// A running `edge serve`.

@@ -39,6 +39,14 @@ impl Volume {
         self.dir.path().join("mounted")
     }
 
+    /// Lets nobody write on it any more.
+    ///
+    /// # Panics
+    /// When somebody has a file open to write.
+    pub fn make_read_only(&self) {
+        run("mount", &["-o", "remount,ro"], &[&self.path()]);
+    }
+
     /// Takes all the room that is left, with a file that is to be removed; its path.
     ///
     /// # Panics

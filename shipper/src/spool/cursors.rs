@@ -125,19 +125,31 @@ pub(crate) struct Slots {
     pub(crate) cursors: Cursors,
     /// How far it can be trusted.
     pub(crate) found: Found,
+    /// Slots that hold something that is not sound.
+    pub(crate) broken: Vec<u32>,
 }
 
 impl Slots {
+    /// Those of a spool that has no cursor file yet.
+    pub(crate) fn fresh() -> Slots {
+        let cursors = Cursors::default();
+        Slots { writes: 0, cursors, found: Found::Fresh, broken: Vec::new() }
+    }
+
     /// Reads both slots.
     pub(crate) async fn read<F: ReadFile>(file: &F) -> io::Result<Slots> {
         let mut best = None;
         let mut touched = 0;
+        let mut broken = Vec::new();
         let mut bytes = Vec::new();
-        for slot in 0..2_u32 {
+        for slot in 0..2 {
             file.read(u64::from(slot) * SLOT_BYTES as u64, SLOT_BYTES, &mut bytes).await?;
             let is_touched = bytes.iter().any(|b| *b != 0);
             touched += u32::from(is_touched);
             let read = read_slot(&bytes);
+            if is_touched && read.is_none() {
+                broken.push(slot);
+            }
             if read.as_ref().map(|(n, _)| *n) > best.as_ref().map(|(n, _)| *n) {
                 best = read;
             }
@@ -149,7 +161,7 @@ impl Slots {
             (None, _) => Found::Lost,
         };
         let (writes, cursors) = best.unwrap_or_default();
-        Ok(Slots { writes, cursors, found })
+        Ok(Slots { writes, cursors, found, broken })
     }
 }
 
@@ -164,6 +176,17 @@ pub(crate) enum Found {
     Lost,
 }
 
+impl Found {
+    /// What it is called.
+    pub(crate) fn label(self) -> &'static str {
+        match self {
+            Found::Fresh => "fresh",
+            Found::Sound => "sound",
+            Found::Lost => "lost",
+        }
+    }
+}
+
 impl<D: Disk> CursorFile<D> {
     /// Opens or makes the file.
     pub(crate) async fn open(disk: D) -> io::Result<(CursorFile<D>, Cursors, Found)> {
@@ -174,7 +197,7 @@ impl<D: Disk> CursorFile<D> {
             return Ok((CursorFile { disk, file, writes: 0 }, Cursors::default(), Found::Fresh));
         }
         let file = disk.open(FILE_NAME).await?;
-        let Slots { writes, cursors, found } = Slots::read(&file).await?;
+        let Slots { writes, cursors, found, .. } = Slots::read(&file).await?;
         Ok((CursorFile { disk, file, writes }, cursors, found))
     }
 

@@ -1,0 +1,37 @@
+//! `shipper`: looks at what the appliance keeps and delivers. Each verb lives in a file of its own.
+
+mod verb;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+use verb::{inspect, verify};
+
+/// Looks at what an appliance keeps and delivers, and never changes it.
+#[derive(Parser)]
+#[command(
+    version,
+    after_help = "Examples:
+  shipper inspect --spool /var/lib/brink-edge/spool
+  shipper verify --spool /var/lib/brink-edge/spool --json
+
+Exit codes: 0 done, or sound; 1 damaged; 2 the command line makes no sense, or nothing can be read."
+)]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Shows what a spool holds: whose it is, segments, streams, and how far each sink is.
+    Inspect(inspect::InspectOptions),
+    /// Reads all of a spool and says whether it is sound.
+    Verify(verify::VerifyOptions),
+}
+
+fn main() -> ExitCode {
+    match Arguments::parse().verb {
+        Verb::Inspect(options) => inspect::run(&options),
+        Verb::Verify(options) => verify::run(&options),
+    }
+}
