@@ -14,6 +14,10 @@ use std::io;
 /// Read at once while looking for headers.
 const WINDOW_BYTES: usize = 64 * 1024;
 
+/// Behind a frame that is longer, one block is read: a window would be payload that nobody asked
+/// for.
+const LONG_FRAME_BYTES: u32 = 16 * 1024;
+
 /// A range of a segment that should hold frames and does not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Hole {
@@ -57,7 +61,7 @@ pub(crate) async fn headers<F: ReadFile>(
     generation: u32,
     limit: u32,
 ) -> io::Result<Walked> {
-    let mut window = Window { file, from: 0, bytes: Vec::new() };
+    let mut window = Window { file, from: 0, bytes: Vec::new(), before: FRAMES_FROM };
     let mut walked = Walked { end: FRAMES_FROM, ..Walked::default() };
     let mut at = FRAMES_FROM;
     while at < limit {
@@ -122,6 +126,8 @@ struct Window<'a, F> {
     file: &'a F,
     from: u32,
     bytes: Vec<u8>,
+    /// Where a header was looked for last.
+    before: u32,
 }
 
 impl<F: ReadFile> Window<'_, F> {
@@ -140,11 +146,14 @@ impl<F: ReadFile> Window<'_, F> {
         };
         let mut read = inside(self);
         if read.is_none() {
-            let bytes = WINDOW_BYTES.min((limit - at) as usize).next_multiple_of(FRAME_ALIGN);
+            let is_long = at - self.before > LONG_FRAME_BYTES;
+            let wanted = if is_long { FRAME_ALIGN } else { WINDOW_BYTES };
+            let bytes = wanted.min((limit - at) as usize).next_multiple_of(FRAME_ALIGN);
             self.file.read(u64::from(at), bytes, &mut self.bytes).await?;
             self.from = at;
             read = inside(self);
         }
+        self.before = at;
         match read {
             Some(Ok(frame)) => {
                 let here = frame.position == LogPosition::new(generation, at);
