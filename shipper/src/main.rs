@@ -4,7 +4,7 @@ mod verb;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
-use verb::{inspect, verify};
+use verb::{ddl, inspect, verify};
 
 /// Looks at what an appliance keeps and delivers, and never changes it.
 #[derive(Parser)]
@@ -13,6 +13,7 @@ use verb::{inspect, verify};
     after_help = "Examples:
   shipper inspect --spool /var/lib/brink-edge/spool
   shipper verify --spool /var/lib/brink-edge/spool --json
+  shipper ddl --dialect spark --location s3a://impressions/edge
 
 Exit codes: 0 done, or sound; 1 damaged; 2 the command line makes no sense, or nothing can be read."
 )]
@@ -27,11 +28,14 @@ enum Verb {
     Inspect(inspect::InspectOptions),
     /// Reads all of a spool and says whether it is sound.
     Verify(verify::VerifyOptions),
+    /// Prints the statements that make tables of delivered objects in Hive or Spark.
+    Ddl(ddl::DdlOptions),
 }
 
 fn main() -> ExitCode {
     match Arguments::parse().verb {
         Verb::Inspect(options) => inspect::run(&options),
         Verb::Verify(options) => verify::run(&options),
+        Verb::Ddl(options) => ddl::run(&options),
     }
 }

@@ -65,10 +65,28 @@ impl Python {
         Some(Python { interpreter })
     }
 
-    /// Runs a script that reports on its standard output and writes rows to a file; gives both.
+    /// Runs a script that reports on its standard output.
     ///
     /// # Panics
     /// When the script fails.
+    pub fn report<A: AsRef<OsStr>>(
+        &self,
+        script: &str,
+        arguments: impl IntoIterator<Item = A>,
+    ) -> Value {
+        let mut command = Command::new("timeout");
+        command.args([READER_SECONDS_MAX, self.interpreter.as_str()]).arg(service(script));
+        let output = command.args(arguments).stdin(Stdio::null()).output();
+        let output = output.expect("timeout and Python run");
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{script}: {}\n{errors}", output.status);
+        serde_json::from_slice(&output.stdout).expect("the report is JSON")
+    }
+
+    /// Runs a script that also writes rows to a file; gives both.
+    ///
+    /// # Panics
+    /// As [`Python::report`].
     pub fn read<A: AsRef<OsStr>>(
         &self,
         script: &str,
@@ -76,13 +94,9 @@ impl Python {
     ) -> (Value, Vec<Value>) {
         let dir = tempfile::tempdir().expect("a folder");
         let rows = dir.path().join("rows");
-        let mut command = Command::new("timeout");
-        command.args([READER_SECONDS_MAX, self.interpreter.as_str()]).arg(service(script));
-        command.args(arguments).arg("--rows").arg(&rows).stdin(Stdio::null());
-        let output = command.output().expect("timeout and Python run");
-        let errors = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{script}: {}\n{errors}", output.status);
-        let report = serde_json::from_slice(&output.stdout).expect("the report is JSON");
+        let arguments = arguments.into_iter().map(|argument| argument.as_ref().to_owned());
+        let with_rows = arguments.chain(["--rows".into(), rows.as_os_str().to_owned()]);
+        let report = self.report(script, with_rows);
         let rows = fs::read_to_string(&rows).expect("rows were written");
         let row = |line| serde_json::from_str(line).expect("a row is JSON");
         (report, rows.lines().map(row).collect())

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!  objects   DuckDB · Spark (parquet-java)         every row and column, types, nulls, lookups
+//!            Spark SQL with Hive support          tables as `shipper ddl` prints them
 //!  spool     a real Kafka broker · librdkafka      every record, after a kill
 //!            · Google's protoc and Protobuf
 //! ```
@@ -11,6 +12,7 @@
 
 mod kafka;
 mod segments;
+mod tables;
 mod traffic;
 
 use brink_proto::{
