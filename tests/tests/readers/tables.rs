@@ -3,7 +3,7 @@
 
 use crate::{COOKIE, TOPIC, spark_type, two_starts, types};
 use brink_proto::schema::IMPRESSIONS;
-use brink_tests::process;
+use brink_tests::{process, services::Python};
 use serde_json::{Value, json};
 use std::fs;
 
