@@ -22,6 +22,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let out = PathBuf::from(env::var("OUT_DIR")?);
     fs::write(out.join("columns.rs"), columns::render(&topics))?;
     fs::write(out.join("rows.rs"), rows::render(&topics))?;
+    fs::write(out.join("events.desc"), compiler.encode_file_descriptor_set())?;
 
     prost_build::Config::new().disable_comments(["."]).compile_fds(descriptors)?;
     Ok(())

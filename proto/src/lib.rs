@@ -35,6 +35,10 @@ mod rows;
 
 pub use rows::*;
 
+/// `events.proto` as a Protobuf `FileDescriptorSet`, comments and all: for consumers that decode
+/// without generated code, such as Spark's `from_protobuf`.
+pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/events.desc"));
+
 /// The messages of `events.proto` as prost decodes them: for consumers and for tests.
 pub mod decoded {
     #![allow(missing_docs, clippy::all)]

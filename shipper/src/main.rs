@@ -4,7 +4,7 @@ mod verb;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
-use verb::{ddl, inspect, verify};
+use verb::{ddl, descriptors, inspect, verify};
 
 /// Looks at what an appliance keeps and delivers, and never changes it.
 #[derive(Parser)]
@@ -30,6 +30,8 @@ enum Verb {
     Verify(verify::VerifyOptions),
     /// Prints the statements that make tables of delivered objects in Hive or Spark.
     Ddl(ddl::DdlOptions),
+    /// Writes what consumers of Kafka decode events with.
+    Descriptors(descriptors::DescriptorsOptions),
 }
 
 fn main() -> ExitCode {
@@ -37,5 +39,6 @@ fn main() -> ExitCode {
         Verb::Inspect(options) => inspect::run(&options),
         Verb::Verify(options) => verify::run(&options),
         Verb::Ddl(options) => ddl::run(&options),
+        Verb::Descriptors(options) => descriptors::run(&options),
     }
 }

@@ -5,6 +5,8 @@
 #   kafka.sh start [DIR]   start a broker that keeps everything below DIR (a new temporary folder, if
 #                          none is given), and say how to stop it
 #   kafka.sh stop DIR      stop it, and remove the folder
+#   kafka.sh read ADDRESS TOPIC DESCRIPTORS MESSAGE
+#                          what Apache's own consumer sees of a topic, as JSON (kafka/ReadTopic.java)
 #   kafka.sh run           start one, and stop it when standard input ends: a test that holds the
 #                          other end leaves no broker behind, however it dies
 #
@@ -27,7 +29,7 @@ readonly UNAVAILABLE=69
 readonly CLUSTER_ID=QnJpbmtUZXN0Q2x1c3Rlcg
 # It keeps a test's key from nobody.
 readonly STORE_PASSWORD=not-a-secret
-readonly FETCH_SECONDS_MAX=600 START_SECONDS_MAX=60 STOP_SECONDS_MAX=20 RUN_SECONDS_MAX=1800
+readonly READ_SECONDS_MAX=120 FETCH_SECONDS_MAX=600 START_SECONDS_MAX=60 STOP_SECONDS_MAX=20 RUN_SECONDS_MAX=1800
 
 say() { echo "kafka.sh: $*" >&2; }
 unavailable() { say "$*"; exit "$UNAVAILABLE"; }
@@ -207,6 +209,11 @@ stop() {
     say "stopped, and removed $dir"
 }
 
+read_topic() {
+    fetch
+    timeout "$READ_SECONDS_MAX" java -Xmx256m -cp "$(jars)/*" "$here/kafka/ReadTopic.java" "$@"
+}
+
 new_dir() { mktemp -d "${TMPDIR:-/tmp}/brink-kafka.XXXXXX"; }
 
 run() {
@@ -232,5 +239,6 @@ case "${1:-}" in
         ;;
     stop) stop "$(cd "${2:?usage: kafka.sh stop DIR}" && pwd)" ;;
     run) run ;;
+    read) read_topic "${@:2}" ;;
     *) sed -n '2,/^set /s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac

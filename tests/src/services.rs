@@ -173,6 +173,20 @@ impl Broker {
 }
 
 impl Broker {
+    /// What Apache's own consumer sees of a topic, decoded with a descriptor set.
+    ///
+    /// # Panics
+    /// When it sees nothing.
+    #[must_use]
+    pub fn read(&self, topic: &str, descriptors: &Path, message: &str) -> Value {
+        let mut command = Command::new(service("kafka.sh"));
+        command.args(["read", &self.address.to_string(), topic]).arg(descriptors).arg(message);
+        let output = command.stdin(Stdio::null()).output().expect("bash runs");
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "the Java consumer: {}\n{errors}", output.status);
+        serde_json::from_slice(&output.stdout).expect("the report is JSON")
+    }
+
     /// Stops its process in its tracks, or lets it go on.
     ///
     /// # Panics

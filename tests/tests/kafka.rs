@@ -5,7 +5,7 @@ use brink_tests::{
     appliance::{Extra, eventually},
     asking::{askers, let_live},
     http::Client,
-    process::Serving,
+    process::{self, Serving},
     proxy::Proxy,
     services::{Broker, Python},
     sim::random::Random,
@@ -110,6 +110,15 @@ fn every_event_stands_in_its_topic_once_and_in_order() {
     let nonces = read.check();
     assert_eq!(nonces.len(), 6000);
     assert_eq!(nonces, site.audit().nonces(), "the objects have the same");
+
+    // Another consumer, with the definition that the tool hands out.
+    let descriptors = site.path().join("events.desc");
+    let path = descriptors.to_str().expect("a text");
+    let output = process::shipper(&["descriptors", "--output", path]);
+    assert!(output.status.success(), "{output:?}");
+    let java = broker.read("brink.impressions", &descriptors, "brink.v1.Impression");
+    let counts = ["records", "distinct", "disordered"].map(|key| java[key].as_u64());
+    assert_eq!(counts, [Some(6000), Some(6000), Some(0)], "{java}");
 }
 
 /// Kills; each leaves behind whatever it was doing.

@@ -1,7 +1,7 @@
 //! What was seen of a spool, for machines as JSON; `text` says it to people.
 
 use super::{Depth, fault::Fault, lock::Lock};
-use crate::spool::cursors::Seal;
+use crate::spool::cursors::{Lineage, Seal};
 use brink_proto::ids::Hour;
 use serde::Serialize;
 use std::{collections::BTreeMap, path::PathBuf};
@@ -168,6 +168,8 @@ pub struct SinkSeen {
     pub streams: Vec<SinkStream>,
     /// Objects that were decided on and are not known to be delivered.
     pub seals: Vec<Seal>,
+    /// How streams are numbered for a Kafka broker.
+    pub lineages: Vec<Lineage>,
 }
 
 /// How far a sink is in a stream.

@@ -130,7 +130,8 @@ fn write_cursors(dir: &TempDir, writes: u64, delivered: &[(&str, u64)], seals: V
     let path = dir.path().join(FILE_NAME);
     let mut bytes = fs::read(&path).unwrap_or_else(|_| vec![0; 2 * SLOT_BYTES]);
     let delivered = delivered.iter().map(|(s, next)| (s.parse().unwrap(), Sequence(*next)));
-    let sink = SinkCursor { delivered: delivered.collect(), seals };
+    let delivered = delivered.collect();
+    let sink = SinkCursor { delivered, seals, ..SinkCursor::default() };
     let cursors = Cursors { sinks: BTreeMap::from([("objects".to_owned(), sink)]) };
     let at = (writes % 2) as usize * SLOT_BYTES;
     let text = serde_json::to_vec(&cursors).unwrap();

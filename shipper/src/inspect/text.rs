@@ -129,6 +129,10 @@ fn tell_sink(f: &mut Formatter<'_>, name: &str, sink: &SinkSeen) -> fmt::Result 
     for seal in &sink.seals {
         writeln!(f, "    under way: {} ({} frames)", seal.key, seal.frames)?;
     }
+    for l in &sink.lineages {
+        let (stream, partition, producer, first) = (l.stream, l.partition, l.producer, l.first);
+        writeln!(f, "    {stream}: partition {partition}, producer {producer} from {first} on")?;
+    }
     Ok(())
 }
 

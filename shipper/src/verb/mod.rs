@@ -1,6 +1,7 @@
 //! What all verbs do alike: how they end, and how they tell what they found.
 
 pub(crate) mod ddl;
+pub(crate) mod descriptors;
 pub(crate) mod inspect;
 pub(crate) mod verify;
 
