@@ -84,6 +84,11 @@ impl Contact {
         self.trouble = None;
     }
 
+    /// Whether something is wrong, or is to be looked at.
+    pub(crate) fn is_in_trouble(&self) -> bool {
+        self.trouble.is_some() || self.wants_look
+    }
+
     /// Whether this is what is wrong.
     pub(crate) fn trouble_is(&self, alarm: Alarm) -> bool {
         self.trouble == Some(alarm)

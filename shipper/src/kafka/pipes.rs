@@ -135,6 +135,15 @@ impl Pipes {
         false
     }
 
+    /// Whether a connection is being made, or waits to be.
+    pub(crate) fn is_dialling(&self) -> bool {
+        self.brokers.values().any(|broker| match broker.state {
+            State::Dialling(_) => true,
+            State::Away => !broker.retry.is_due(),
+            State::Open(..) => false,
+        })
+    }
+
     /// Whether batches of a stream are under way to another broker than this one.
     pub(crate) fn is_elsewhere(&self, stream: &StreamId, broker: i32) -> bool {
         self.brokers.iter().any(|(id, other)| match &other.state {

@@ -94,10 +94,12 @@ impl KafkaSink {
     }
 }
 
-/// While something is under way with the spool; otherwise it is looked at less often, for on one
-/// core each look is time that a request may have to wait for.
-const POLL_BUSY: Duration = Duration::from_millis(5);
-const POLL_IDLE: Duration = Duration::from_millis(20);
+/// How often is looked at what has its time: tries that come again, connections that are made.
+const LOOK_TROUBLED: Duration = Duration::from_millis(20);
+
+/// The same while all is well, and only answers can be late. On one core each look is time that a
+/// request may have to wait for.
+const LOOK_CALM: Duration = Duration::from_secs(1);
 
 /// BOUND: frames in the lanes; with more the sink takes no further ones from the spool.
 const FRAMES_MAX: usize = 4096;
@@ -182,15 +184,27 @@ impl Work {
 
     /// Waits until there may be something to do.
     async fn wait(&mut self) {
-        let busy = self.reading > 0 || self.deciding.is_some();
-        let poll = if busy { POLL_BUSY } else { POLL_IDLE };
+        let look = if self.is_calm() { LOOK_CALM } else { LOOK_TROUBLED };
         let mut phase = self.sink.phase.clone();
         let events = tokio::select! {
             events = self.pipes.wait() => events,
-            () = tokio::time::sleep(poll) => Vec::new(),
+            () = self.sink.spool.news() => Vec::new(),
+            () = tokio::time::sleep(look) => Vec::new(),
             _ = phase.changed() => Vec::new(),
         };
         self.handle(events);
+    }
+
+    /// Whether nothing waits for its time: all that can happen is an answer, or news of the spool.
+    fn is_calm(&self) -> bool {
+        let running = *self.sink.phase.borrow() == Phase::Run;
+        let undecided = self.deciding.as_ref().is_some_and(|deciding| !deciding.sent);
+        let waits = |route: &Route| {
+            route.lane.is_halted() || matches!(route.lane.decision(), Some(Decision::Begin(_)))
+        };
+        let asks = self.pipes.is_dialling() || self.contact.is_in_trouble();
+        let waits = self.routes.values().any(waits) || self.decide_at > Instant::now();
+        running && (self.routes.is_empty() || !(undecided || asks || waits))
     }
 
     fn is_drained(&self) -> bool {

@@ -20,6 +20,8 @@ use brink_proto::{
     ids::{Sequence, StreamId},
 };
 use rtrb::{Consumer, Producer, RingBuffer};
+use std::sync::Arc;
+use tokio::sync::Notify;
 
 /// Notices on their way to a sink.
 pub const NOTICES_AHEAD: usize = 1024;
@@ -118,6 +120,8 @@ pub struct SpoolPort {
     pub(crate) read_replies: Producer<ReadReply>,
     /// The next notice: generation, and place in its index.
     pub(crate) next: (u32, usize),
+    /// Tells the sink that there is something for it.
+    pub(crate) news: Arc<Notify>,
 }
 
 /// The sink's end of a port.
@@ -126,6 +130,7 @@ pub struct SinkEnd {
     pub notices: Consumer<Notice>,
     commands: Producer<Command>,
     replies: Consumer<bool>,
+    news: Arc<Notify>,
 }
 
 /// The encoder's end of a port.
@@ -151,8 +156,14 @@ pub fn port(sink: &str) -> (SpoolPort, SinkEnd, ReadEnd) {
         reads: reads_out,
         read_replies: read_replies_in,
         next: (0, 0),
+        news: Arc::new(Notify::new()),
     };
-    let end = SinkEnd { notices: notices_out, commands: commands_in, replies: replies_out };
+    let end = SinkEnd {
+        notices: notices_out,
+        commands: commands_in,
+        replies: replies_out,
+        news: Arc::clone(&spool.news),
+    };
     let spare = (0..READS_AHEAD).map(|_| Vec::with_capacity(FRAME_BYTES_MAX)).collect();
     (spool, end, ReadEnd { requests: reads_in, replies: read_replies_out, spare })
 }
@@ -165,6 +176,12 @@ impl SpoolPort {
 }
 
 impl SinkEnd {
+    /// Waits until the spool has put something in: a notice, an answer, or a payload. It may have
+    /// been taken meanwhile.
+    pub async fn news(&self) {
+        self.news.notified().await;
+    }
+
     /// Sends a command; `false` when too many are under way.
     pub fn try_send(&mut self, command: &Command) -> bool {
         !self.commands.is_full() && self.commands.push(command.clone()).is_ok()

@@ -44,9 +44,12 @@ impl<D: Disk, T: Timer> Server<D, T> {
             self.shared.work.wait().await;
             let mut ports = std::mem::take(&mut self.ports);
             for port in &mut ports {
-                self.serve_commands(port).await;
-                self.feed(port).await;
-                self.serve_reads(port).await;
+                let answers = self.serve_commands(port).await;
+                let notices = self.feed(port).await;
+                let payloads = self.serve_reads(port).await;
+                if answers + notices + payloads > 0 {
+                    port.news.notify_one();
+                }
             }
             self.ports = ports;
             self.release_segments().await;
@@ -59,9 +62,11 @@ impl<D: Disk, T: Timer> Server<D, T> {
         }
     }
 
-    async fn serve_commands(&mut self, port: &mut SpoolPort) {
+    /// Each of these puts something into a ring of the sink's, and says how often.
+    async fn serve_commands(&mut self, port: &mut SpoolPort) -> usize {
+        let mut answers = 0;
         while !port.replies.is_full() {
-            let Ok(command) = port.commands.pop() else { return };
+            let Ok(command) = port.commands.pop() else { break };
             let durable = self.decide(&port.name, &command).await;
             if let Err(error) = &durable {
                 let full = error.kind() == io::ErrorKind::QuotaExceeded;
@@ -71,7 +76,9 @@ impl<D: Disk, T: Timer> Server<D, T> {
             }
             // The ring was found not full, and this is its only producer.
             let _ = port.replies.push(durable.is_ok());
+            answers += 1;
         }
+        answers
     }
 
     /// Makes one decision durable. In memory it holds only once it is on disk.
@@ -115,20 +122,23 @@ impl<D: Disk, T: Timer> Server<D, T> {
     }
 
     /// Tells a sink as much as it has room for.
-    async fn feed(&mut self, port: &mut SpoolPort) {
+    async fn feed(&mut self, port: &mut SpoolPort) -> usize {
+        let mut notices = 0;
         while !port.notices.is_full() {
             let notice = match self.next_notice(port).await {
                 Ok(Some(notice)) => notice,
-                Ok(None) => return,
+                Ok(None) => break,
                 Err(error) => {
                     tracing::error!(%error, "the log cannot be read, trying again");
                     self.shared.alarms.raise(Alarm::SpoolDisk);
-                    return;
+                    break;
                 }
             };
             // The ring was found not full, and this is its only producer.
             let _ = port.notices.push(notice);
+            notices += 1;
         }
+        notices
     }
 
     async fn next_notice(&mut self, port: &mut SpoolPort) -> io::Result<Option<Notice>> {
@@ -198,14 +208,17 @@ impl<D: Disk, T: Timer> Server<D, T> {
         }
     }
 
-    async fn serve_reads(&mut self, port: &mut SpoolPort) {
+    async fn serve_reads(&mut self, port: &mut SpoolPort) -> usize {
+        let mut payloads = 0;
         while !port.read_replies.is_full() {
-            let Ok(request) = port.reads.pop() else { return };
+            let Ok(request) = port.reads.pop() else { break };
             let (frame, mut bytes) = (request.frame, request.bytes);
             let result = self.read(&frame, &mut bytes).await;
             // The ring was found not full, and this is its only producer.
             let _ = port.read_replies.push(ReadReply { frame, bytes, result });
+            payloads += 1;
         }
+        payloads
     }
 
     async fn read(&self, frame: &FrameHeader, bytes: &mut Vec<u8>) -> Result<(), ReadFault> {
