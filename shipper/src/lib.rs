@@ -11,12 +11,14 @@
 //! - [`inspect`]: a spool looked at from outside. [`ddl`]: its objects as tables of Hive and Spark.
 //! - [`threads`]: where the threads of the appliance run.
 //! - [`counter`], [`alarms`]: what every part counts, and what an operator must look at.
+//! - [`backoff`]: how long to wait between tries on what fails.
 //!
 //! Invariants: every promise starts at *accepted*, which is a completed group commit. Nothing is
 //! dropped by a sink: what cannot be delivered waits in the spool. A slow disk or a dead store may
 //! make the spool grow; neither ever makes a shard late.
 
 pub mod alarms;
+pub mod backoff;
 pub mod counter;
 pub mod ddl;
 pub mod disk;

@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     alarms::{Alarm, Alarms},
+    backoff::Backoff,
     counter::Counter,
     sink::{Deliveries, Ended, Phase, unless_ended},
     spool::{
@@ -81,6 +82,10 @@ const DRAIN_POLL: Duration = Duration::from_millis(5);
 /// Between tries on a store that fails: doubled each time up to the longest.
 const RETRY_FIRST: Duration = Duration::from_millis(200);
 const RETRY_LONGEST: Duration = Duration::from_secs(30);
+
+fn backoff() -> Backoff {
+    Backoff::new(RETRY_FIRST, RETRY_LONGEST)
+}
 
 /// BOUND: notices taken in one go, so that other tasks of the thread get their turn.
 const NOTICES_AT_ONCE: usize = 512;
@@ -185,7 +190,7 @@ impl ObjectSink {
 
     /// Makes a decision durable, however long that takes.
     async fn decide(&mut self, command: Command) -> Result<(), Ended> {
-        let mut retry = RETRY_FIRST;
+        let mut retry = backoff();
         loop {
             while !self.spool.try_send(&command) {
                 self.wait_or_end(POLL).await?;
@@ -197,8 +202,7 @@ impl ObjectSink {
                     None => self.wait_or_end(REPLY_POLL).await?,
                 }
             }
-            self.wait_or_end(retry).await?;
-            retry = (retry * 2).min(RETRY_LONGEST);
+            self.wait_or_end(retry.pause()).await?;
         }
     }
 
@@ -215,7 +219,7 @@ impl ObjectSink {
         mut plan: Plan,
         planner: &mut Planner,
     ) -> Result<Option<(Plan, Bytes)>, Ended> {
-        let mut retry = RETRY_FIRST;
+        let mut retry = backoff();
         loop {
             let (same, result) = self.encoder.encode(plan).await.map_err(|error| {
                 self.alarms.raise(Alarm::ThreadLost);
@@ -244,8 +248,7 @@ impl ObjectSink {
                 EncodeError::Gone => return Err(Ended),
                 EncodeError::Disk(_) | EncodeError::UnknownTopic(_) | EncodeError::Writer(_) => {}
             }
-            self.wait_or_end(retry).await?;
-            retry = (retry * 2).min(RETRY_LONGEST);
+            self.wait_or_end(retry.pause()).await?;
         }
     }
 
@@ -261,21 +264,20 @@ impl ObjectSink {
 
     /// Whether an object of an earlier start exists already.
     async fn exists(&mut self, key: &str, digest: &str) -> Result<bool, Ended> {
-        let mut retry = RETRY_FIRST;
+        let mut retry = backoff();
         loop {
             let found = unless_ended(self.phase.clone(), self.store.digest_of(key));
             match found.await? {
                 Ok(found) => return Ok(found.as_deref() == Some(digest)),
                 Err(error) => self.note(&error),
             }
-            self.wait_or_end(retry).await?;
-            retry = (retry * 2).min(RETRY_LONGEST);
+            self.wait_or_end(retry.pause()).await?;
         }
     }
 
     /// Makes the object exist, however long that takes.
     async fn put(&mut self, key: &str, digest: &str, bytes: Bytes) -> Result<(), Ended> {
-        let mut retry = RETRY_FIRST;
+        let mut retry = backoff();
         let mut key = key.to_owned();
         loop {
             let created = self.store.create(&key, bytes.clone(), digest);
@@ -295,8 +297,7 @@ impl ObjectSink {
                 }
                 Err(error) => self.note(&error),
             }
-            self.wait_or_end(retry).await?;
-            retry = (retry * 2).min(RETRY_LONGEST);
+            self.wait_or_end(retry.pause()).await?;
         }
     }
 
