@@ -218,14 +218,16 @@ pub struct SpoolSection {
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ObjectsSection {
-    /// "file:FOLDER", or "s3://BUCKET/PREFIX" with credentials in AWS_ACCESS_KEY_ID and
-    /// AWS_SECRET_ACCESS_KEY.
+    /// "file:FOLDER", or "s3://BUCKET/PREFIX".
     pub url: String,
     /// For s3: the store's address, such as "https://nyc3.digitaloceanspaces.com".
     pub endpoint: Option<String>,
     /// For s3: the region to sign for.
     #[serde(default = "us_east_1")]
     pub region: String,
+    /// For s3: a file of mode 600 with AWS_ACCESS_KEY_ID=… and AWS_SECRET_ACCESS_KEY=…; without one
+    /// they come from the environment.
+    pub credentials: Option<PathBuf>,
     /// Largest object, about. From the profile, if not said.
     pub bytes_max: Option<u64>,
     /// Most rows of an object.
@@ -278,6 +280,9 @@ pub struct TablesSection {
     /// For s3: the region to sign for.
     #[serde(default = "us_east_1")]
     pub region: String,
+    /// For s3: a file of mode 600 with AWS_ACCESS_KEY_ID=… and AWS_SECRET_ACCESS_KEY=…; without one
+    /// they come from the environment.
+    pub credentials: Option<PathBuf>,
     /// Folder for the last two good tables, which a start without the store serves from.
     pub path: PathBuf,
     /// How often the store is asked for news.

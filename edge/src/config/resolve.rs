@@ -108,6 +108,7 @@ pub fn resolve_text(
                 url: &file.objects.url,
                 endpoint: file.objects.endpoint.as_deref(),
                 region: &file.objects.region,
+                credentials: file.objects.credentials.as_deref(),
             },
         )?,
         roll: roll(&check, &file.objects, &profile)?,

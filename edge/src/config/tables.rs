@@ -41,6 +41,7 @@ pub(super) fn resolve(
         url: &section.url,
         endpoint: section.endpoint.as_deref(),
         region: &section.region,
+        credentials: section.credentials.as_deref(),
     };
     Ok(TableSettings {
         store: store(check, "tables.url", place)?,

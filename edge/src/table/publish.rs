@@ -18,7 +18,7 @@ const EXAMPLES: &str = "Examples:
   edge table publish --table users.table --store s3://tables/xandr \\
       --endpoint https://nyc3.digitaloceanspaces.com
 
-Credentials come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. Appliances serve it within their
+Credentials come from the file, or from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. Appliances serve it within their
 [tables] poll_ms. To go back, set [tables] pin to the version before.";
 
 /// What can be said on the command line.
@@ -37,6 +37,9 @@ pub struct PublishOptions {
     /// For s3: the region to sign for.
     #[arg(long, default_value = "us-east-1")]
     region: String,
+    /// For s3: a file of mode 600 with AWS_ACCESS_KEY_ID=… and AWS_SECRET_ACCESS_KEY=….
+    #[arg(long)]
+    credentials: Option<PathBuf>,
     /// Its version, which has to be newer than the one that is announced. The time in seconds since
     /// 1970, if not said.
     #[arg(long)]
@@ -55,6 +58,7 @@ impl PublishOptions {
             store: store.to_owned(),
             endpoint: None,
             region: "us-east-1".to_owned(),
+            credentials: None,
             version: None,
             json: false,
         }
@@ -100,6 +104,7 @@ pub fn run(options: &PublishOptions) -> Result<TableManifest, PublishFault> {
         url: &options.store,
         endpoint: options.endpoint.as_deref(),
         region: &options.region,
+        credentials: options.credentials.as_deref(),
     };
     let store = StoreConfig::read(place).ok_or_else(|| PublishFault::Url(options.store.clone()))?;
     let path = &options.table;

@@ -5,10 +5,12 @@
 //! - [`key`]: what an object is called, and what makes two objects the same.
 //! - [`plan`]: which frames become which object. Pure.
 //! - [`encode`]: the encoder thread, rows into Parquet.
-//! - [`store`]: one conditional PUT, and what to make of its answer.
+//! - [`credentials`]: the secrets of a store, from a file. [`store`]: one conditional PUT, and what
+//!   to make of its answer.
 //! - [`readback`]: objects as a consumer sees them.
 //! - [`sink`]: the loop that ties them together.
 
+pub mod credentials;
 pub mod encode;
 pub mod key;
 pub mod plan;

@@ -4,11 +4,17 @@
 //! on its own retry. So whoever is told so looks at what exists: the same log digest in its footer
 //! is ours, another one is somebody else's and is never overwritten.
 
-use super::encode::DIGEST_KEY;
+use super::{
+    credentials::{Credentials, CredentialsError},
+    encode::DIGEST_KEY,
+};
 use bytes::Bytes;
 use object_store::{
     ClientOptions, Error as StoreFault, GetOptions, GetRange, ObjectStore, PutMode, PutOptions,
-    PutPayload, RetryConfig, aws::AmazonS3Builder, local::LocalFileSystem, path::Path as Key,
+    PutPayload, RetryConfig,
+    aws::{AmazonS3Builder, S3ConditionalPut},
+    local::LocalFileSystem,
+    path::Path as Key,
     prefix::PrefixStore,
 };
 use parquet::{
@@ -18,15 +24,18 @@ use parquet::{
         metadata::{FooterTail, ParquetMetaDataReader},
     },
 };
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 /// Where objects go.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StoreConfig {
     /// A folder on this machine; made if there is none.
     Folder(PathBuf),
-    /// An S3-compatible store. Credentials come from `AWS_ACCESS_KEY_ID` and
-    /// `AWS_SECRET_ACCESS_KEY`.
+    /// An S3-compatible store.
     S3 {
         /// Bucket.
         bucket: String,
@@ -36,6 +45,9 @@ pub enum StoreConfig {
         endpoint: Option<String>,
         /// Region to sign for.
         region: String,
+        /// File with the credentials; without one they come from `AWS_ACCESS_KEY_ID` and
+        /// `AWS_SECRET_ACCESS_KEY`. Only its path is kept here: what is configured can be printed.
+        credentials: Option<PathBuf>,
     },
 }
 
@@ -48,6 +60,8 @@ pub struct StorePlace<'a> {
     pub endpoint: Option<&'a str>,
     /// For s3: the region to sign for.
     pub region: &'a str,
+    /// For s3: a file with the credentials, if the environment does not have them.
+    pub credentials: Option<&'a Path>,
 }
 
 /// The urls that [`StoreConfig::read`] takes.
@@ -69,6 +83,7 @@ impl StoreConfig {
             prefix: prefix.trim_end_matches('/').to_owned(),
             endpoint: place.endpoint.map(str::to_owned),
             region: place.region.to_owned(),
+            credentials: place.credentials.map(Path::to_owned),
         })
     }
 
@@ -83,7 +98,7 @@ impl StoreConfig {
                 std::fs::create_dir_all(path).map_err(failed)?;
                 Ok(Arc::new(LocalFileSystem::new_with_prefix(path)?.with_fsync(true)))
             }
-            StoreConfig::S3 { bucket, prefix, endpoint, region } => {
+            StoreConfig::S3 { bucket, prefix, endpoint, region, credentials } => {
                 // Our own loop tries again, and says so; the client tries only what is over soon.
                 let retry = RetryConfig {
                     max_retries: 2,
@@ -94,8 +109,14 @@ impl StoreConfig {
                 let mut builder = AmazonS3Builder::from_env()
                     .with_bucket_name(bucket)
                     .with_region(region)
+                    .with_conditional_put(S3ConditionalPut::ETagMatch)
                     .with_retry(retry)
                     .with_client_options(client);
+                if let Some(path) = credentials {
+                    let Credentials { access_key, secret_key } = Credentials::read(path)?;
+                    builder =
+                        builder.with_access_key_id(access_key).with_secret_access_key(secret_key);
+                }
                 if let Some(endpoint) = endpoint {
                     builder = builder
                         .with_endpoint(endpoint)
@@ -118,6 +139,9 @@ pub enum StoreConfigError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The credentials cannot be had.
+    #[error(transparent)]
+    Credentials(#[from] CredentialsError),
     /// The client refused the settings.
     #[error("the object store's settings are refused: {0}")]
     Client(#[from] StoreFault),
