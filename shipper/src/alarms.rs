@@ -27,6 +27,9 @@ pub enum Alarm {
     KafkaWentBack,
     /// A broker will never take a batch; a copy is kept.
     KafkaRejected,
+    /// The object store creates an object that exists: a second appliance of our name would not be
+    /// noticed.
+    StoreUnconditional,
     /// Frames of a stream are missing from the log.
     SequenceGap,
     /// Neither slot of the cursor file could be read: the whole backlog is delivered again.
@@ -45,7 +48,7 @@ pub enum Alarm {
 
 impl Alarm {
     /// All alarms, in the order of their numbers.
-    pub const ALL: [Alarm; 18] = [
+    pub const ALL: [Alarm; 19] = [
         Alarm::SpoolFull,
         Alarm::SpoolDisk,
         Alarm::CorruptFrame,
@@ -57,6 +60,7 @@ impl Alarm {
         Alarm::KafkaForgot,
         Alarm::KafkaWentBack,
         Alarm::KafkaRejected,
+        Alarm::StoreUnconditional,
         Alarm::SequenceGap,
         Alarm::CursorsLost,
         Alarm::CursorsFull,
@@ -81,6 +85,7 @@ impl Alarm {
             Alarm::KafkaForgot => "kafka_forgot",
             Alarm::KafkaWentBack => "kafka_went_back",
             Alarm::KafkaRejected => "kafka_rejected",
+            Alarm::StoreUnconditional => "store_unconditional",
             Alarm::SequenceGap => "sequence_gap",
             Alarm::CursorsLost => "cursors_lost",
             Alarm::CursorsFull => "cursors_full",
@@ -122,6 +127,9 @@ impl Alarm {
                 "the partition lost its end, or two appliances have the same identity"
             }
             Alarm::KafkaRejected => "see the log for the error; the copy is in quarantine",
+            Alarm::StoreUnconditional => {
+                "use a store that honours If-None-Match on PUT; delivery goes on, and looks first"
+            }
             Alarm::SequenceGap => {
                 "frames were lost on disk; the gap is between the objects' sequences"
             }

@@ -265,6 +265,7 @@ fn start_delivery(
     let objects = ObjectSink {
         spool,
         encoder: encoder.map_err(failed)?,
+        edge: board.config.edge,
         store,
         policy: board.config.roll,
         start: starts.next().unwrap_or_default(),

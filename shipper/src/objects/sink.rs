@@ -5,13 +5,16 @@
 //!                           │ resumed: look first whether it exists
 //! ```
 //!
+//! Before the first object, and once a day, the store is asked whether it honours the condition; to
+//! one that does not, an object is written only after a look.
+//!
 //! Nothing is ever dropped here. What the store does not take is tried again for ever, with an
 //! alarm; a crash at any arrow is taken up again from the seal.
 
 use super::{
     encode::{EncodeError, Encoder},
     plan::{Admission, Plan, Planner, RollPolicy, Step},
-    store::{Put, PutError, Store},
+    store::{Condition, Put, PutError, Store},
 };
 use crate::{
     alarms::{Alarm, Alarms},
@@ -24,7 +27,7 @@ use crate::{
         port::{Command, Notice, SinkEnd},
     },
 };
-use brink_proto::frame::LogPosition;
+use brink_proto::{frame::LogPosition, ids::Name};
 use bytes::Bytes;
 use std::{
     sync::Arc,
@@ -56,6 +59,8 @@ pub struct ObjectSink {
     pub spool: SinkEnd,
     /// The encoder.
     pub encoder: Encoder,
+    /// Who delivers.
+    pub edge: Name,
     /// The store.
     pub store: Store,
     /// When groups become objects.
@@ -87,6 +92,9 @@ fn backoff() -> Backoff {
     Backoff::new(RETRY_FIRST, RETRY_LONGEST)
 }
 
+/// Between questions what the store makes of conditions: it may be another one tomorrow.
+const PROBE_INTERVAL: Duration = Duration::from_secs(24 * 3600);
+
 /// BOUND: notices taken in one go, so that other tasks of the thread get their turn.
 const NOTICES_AT_ONCE: usize = 512;
 
@@ -96,14 +104,24 @@ impl ObjectSink {
         self.counters.deliveries.backlog.set(self.start.1);
         let mut planner = Planner::new(self.policy, &self.start.0);
         let started = Instant::now();
+        let (mut is_known, mut probe_at, mut retry) = (false, Duration::ZERO, backoff());
         loop {
             let phase = *self.phase.borrow();
             if phase == Phase::End || self.spool.is_abandoned() {
                 break;
             }
             self.take_notices(&mut planner, started.elapsed());
+            if started.elapsed() >= probe_at {
+                let Ok(answered) = self.probe().await else { break };
+                // What was known of the store stands while it does not answer.
+                is_known |= answered;
+                let pause = if answered { PROBE_INTERVAL } else { retry.pause() };
+                retry = if answered { backoff() } else { retry };
+                probe_at = started.elapsed() + pause;
+            }
             let draining = phase == Phase::Drain;
-            match planner.poll_step(started.elapsed(), draining) {
+            let step = is_known.then(|| planner.poll_step(started.elapsed(), draining)).flatten();
+            match step {
                 Some(step) => {
                     if self.take_step(step, &mut planner).await.is_err() {
                         break;
@@ -177,6 +195,26 @@ impl ObjectSink {
         self.counters.object_bytes.add(size);
         tracing::info!(key = seal.key, rows, bytes = size, "object delivered");
         self.advance(&plan, rows).await
+    }
+
+    /// Asks the store what it makes of conditions; whether it said.
+    async fn probe(&mut self) -> Result<bool, Ended> {
+        let key = format!("_probe/{}", self.edge);
+        match unless_ended(self.phase.clone(), self.store.probe(&key)).await? {
+            Ok(Condition::Honoured) => {
+                self.alarms.clear(Alarm::StoreUnconditional);
+            }
+            Ok(Condition::Ignored) => {
+                self.alarms.raise(Alarm::StoreUnconditional);
+                tracing::error!(key, "the store ignores If-None-Match; objects are looked for");
+            }
+            Err(error) => {
+                self.note(&error);
+                return Ok(false);
+            }
+        }
+        self.note_success();
+        Ok(true)
     }
 
     async fn advance(&mut self, plan: &Plan, rows: u64) -> Result<(), Ended> {
@@ -268,7 +306,10 @@ impl ObjectSink {
         loop {
             let found = unless_ended(self.phase.clone(), self.store.digest_of(key));
             match found.await? {
-                Ok(found) => return Ok(found.as_deref() == Some(digest)),
+                Ok(found) => {
+                    self.note_success();
+                    return Ok(found.as_deref() == Some(digest));
+                }
                 Err(error) => self.note(&error),
             }
             self.wait_or_end(retry.pause()).await?;
@@ -283,8 +324,7 @@ impl ObjectSink {
             let created = self.store.create(&key, bytes.clone(), digest);
             match unless_ended(self.phase.clone(), created).await? {
                 Ok(Put::Created | Put::WasOurs) => {
-                    self.alarms.clear(Alarm::StoreFailing);
-                    self.alarms.clear(Alarm::StoreRefusing);
+                    self.note_success();
                     return Ok(());
                 }
                 Ok(Put::Conflict) => {
@@ -299,6 +339,11 @@ impl ObjectSink {
             }
             self.wait_or_end(retry.pause()).await?;
         }
+    }
+
+    fn note_success(&self) {
+        self.alarms.clear(Alarm::StoreFailing);
+        self.alarms.clear(Alarm::StoreRefusing);
     }
 
     fn note(&self, error: &PutError) {

@@ -150,6 +150,16 @@ pub enum StoreConfigError {
 /// An object store.
 pub struct Store {
     store: Arc<dyn ObjectStore>,
+    condition: Condition,
+}
+
+/// What a store makes of the condition that an object must not exist.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Condition {
+    /// A second PUT is refused.
+    Honoured,
+    /// A second PUT replaces what the first one made.
+    Ignored,
 }
 
 /// How a PUT ended well.
@@ -177,6 +187,9 @@ pub enum PutError {
 /// Longest request, body and all: 32 MiB at 3 Mbit/s.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(120);
 
+/// What stands in the object of [`Store::probe`].
+const PROBE: &[u8] = b"Whether this store refuses to write this a second time.\n";
+
 /// Bytes read from the end of an object to find its footer.
 const TAIL_BYTES: u64 = 64 * 1024;
 
@@ -186,28 +199,66 @@ impl Store {
     /// # Errors
     /// [`StoreConfigError`] when the settings cannot work.
     pub fn open(config: &StoreConfig) -> Result<Store, StoreConfigError> {
-        Ok(Store { store: config.client()? })
+        Ok(Store { store: config.client()?, condition: Condition::Honoured })
+    }
+
+    /// Finds out what the store makes of conditions, with an object that nobody reads: it is
+    /// created twice, or once more if it is there already.
+    ///
+    /// # Errors
+    /// [`PutError`] when the store does not say; what was known of it stands.
+    pub async fn probe(&mut self, key: &str) -> Result<Condition, PutError> {
+        let key = Key::from(key);
+        for _ in 0..2 {
+            match self.send(&key, Bytes::from_static(PROBE), PutMode::Create).await {
+                Ok(()) => {}
+                Err(StoreFault::AlreadyExists { .. } | StoreFault::Precondition { .. }) => {
+                    self.condition = Condition::Honoured;
+                    return Ok(self.condition);
+                }
+                Err(error) => return Err(classified(&error)),
+            }
+        }
+        self.condition = Condition::Ignored;
+        Ok(self.condition)
     }
 
     /// Creates an object, unless it exists.
+    ///
+    /// In a store that ignores the condition it is looked for first, and then written over whatever
+    /// came in between: the same rows if it was us, and nobody can tell if it was not.
     ///
     /// # Errors
     /// [`PutError`] when it is not known to exist.
     pub async fn create(&self, key: &str, bytes: Bytes, digest: &str) -> Result<Put, PutError> {
         let path = Key::from(key);
-        let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
-        let put = self.store.put_opts(&path, PutPayload::from_bytes(bytes), options).await;
-        match put {
-            Ok(_) => Ok(Put::Created),
+        let mode = match self.condition {
+            Condition::Honoured => PutMode::Create,
+            Condition::Ignored => match self.find(key, digest).await? {
+                Some(found) => return Ok(found),
+                None => PutMode::Overwrite,
+            },
+        };
+        match self.send(&path, bytes, mode).await {
+            Ok(()) => Ok(Put::Created),
             Err(StoreFault::AlreadyExists { .. } | StoreFault::Precondition { .. }) => {
-                match self.digest_of(key).await? {
-                    Some(found) if found == digest => Ok(Put::WasOurs),
-                    Some(_) => Ok(Put::Conflict),
-                    None => Err(PutError::Failing("it exists, and then it does not".to_owned())),
-                }
+                // A store that is at work on the same key says so too, and then there is nothing.
+                let found = self.find(key, digest).await?;
+                found.ok_or_else(|| PutError::Failing("it exists, and does not".to_owned()))
             }
             Err(error) => Err(classified(&error)),
         }
+    }
+
+    async fn send(&self, key: &Key, bytes: Bytes, mode: PutMode) -> Result<(), StoreFault> {
+        let options = PutOptions { mode, ..PutOptions::default() };
+        self.store.put_opts(key, PutPayload::from_bytes(bytes), options).await.map(|_| ())
+    }
+
+    /// Whose the object with this key is; nothing if there is none.
+    async fn find(&self, key: &str, digest: &str) -> Result<Option<Put>, PutError> {
+        let found = self.digest_of(key).await?;
+        Ok(found.map(|found| if found == digest { Put::WasOurs } else { Put::Conflict }))
     }
 
     /// The log digest in an object's footer: nothing when there is no object, an empty text when it
