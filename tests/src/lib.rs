@@ -7,8 +7,8 @@
 //! - [`appliance`]: a real appliance in this process.
 //! - [`site`]: a folder with everything of one appliance. [`audit`]: what was delivered, read back.
 //! - [`tables`]: segment tables, made and published. [`volume`]: a small disk that can be filled.
-//! - [`services`]: real services and readers that share no code with us. [`proxy`]: faults between
-//!   the two.
+//! - [`services`]: real services and readers that share no code with us. [`s3`]: an S3 server.
+//!   [`proxy`]: faults between us and them.
 //! - [`http`]: a plain client that sends bytes as it is told to. [`asking`]: one that goes on.
 //! - [`fuzz`]: parsers against any bytes.
 //! - [`tidy`]: the rules of the house, held over the repository.
@@ -21,6 +21,7 @@ pub mod fuzz;
 pub mod http;
 pub mod process;
 pub mod proxy;
+pub mod s3;
 pub mod services;
 pub mod sim;
 pub mod site;

@@ -102,8 +102,24 @@ impl Serving {
     /// When there is no process.
     #[must_use]
     pub fn launch(config: &Path) -> Serving {
+        Serving::launch_with(config, &[])
+    }
+
+    /// Starts it with these variables in its environment, and waits until it is ready.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    pub fn start_with(config: &Path, variables: &[(&str, &str)]) -> Serving {
+        let mut serving = Serving::launch_with(config, variables);
+        serving.await_ready();
+        serving
+    }
+
+    fn launch_with(config: &Path, variables: &[(&str, &str)]) -> Serving {
         let mut command = Command::new(binary("edge", "edge"));
         command.args(["serve", "--config"]).arg(config).stdin(Stdio::null());
+        command.envs(variables.iter().copied());
         let mut child = command.stderr(Stdio::piped()).spawn().expect("edge runs");
         let errors = child.stderr.take().expect("piped");
         let (told, lines) = channel();

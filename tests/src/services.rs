@@ -1,8 +1,8 @@
-//! The independent readers and the real broker, as `tests/services/` brings them.
+//! Real services, as the scripts of `tests/services/` bring them.
 //!
-//! They come from package registries when they are asked for the first time. Where they cannot be
-//! had, a test says so on standard error, past the capture of the test harness, and passes; with
-//! `BRINK_REQUIRE_SERVICES=1`, as CI sets it, it fails.
+//! They come from package registries when they are asked for the first time; after that, no network
+//! is needed. Where they cannot be had, a test says so on standard error, past the capture of the
+//! test harness, and passes; with `BRINK_REQUIRE_SERVICES=1`, as CI sets it, it fails.
 
 use serde_json::Value;
 use std::{
@@ -16,22 +16,23 @@ use std::{
 };
 
 /// What the scripts answer when a service cannot be had here.
-const UNAVAILABLE: i32 = 69;
-
-/// BOUND: for one reader, start included.
-const READER_SECONDS_MAX: &str = "240";
+pub const UNAVAILABLE: i32 = 69;
 
 /// A file of `tests/services/`.
-fn service(name: &str) -> PathBuf {
+#[must_use]
+pub fn script(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("services").join(name)
 }
 
 /// Says that a test has not run, where everybody sees it, or fails.
-fn is_missing(what: &str) {
+///
+/// # Panics
+/// When services are required.
+pub fn is_missing(what: &str, from: &str) {
     let text = format!(
         "{what} cannot be had here; why is said above by its script.\n  \
-         It comes from the package registries that mvn and pip are set up for, by\n  \
-         `tests/services/kafka.sh fetch` and `tests/services/python.sh`; after that, no network is needed."
+         It comes from the package registry that is set up for {from}; after that, no network is \
+         needed."
     );
     let required = std::env::var("BRINK_REQUIRE_SERVICES").is_ok_and(|v| v == "1");
     assert!(!required, "{text}");
@@ -40,6 +41,9 @@ fn is_missing(what: &str) {
     // The harness captures what print macros write, and nothing else.
     std::io::stderr().write_all(block.as_bytes()).expect("standard error takes it");
 }
+
+/// BOUND: for one reader, start included.
+const READER_SECONDS_MAX: &str = "240";
 
 /// A Python that has the readers.
 pub struct Python {
@@ -53,11 +57,14 @@ impl Python {
     /// When it can be had and does not work, or services are required.
     #[must_use]
     pub fn find() -> Option<Python> {
-        let mut command = Command::new(service("python.sh"));
+        let mut command = Command::new(script("python.sh"));
         let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output();
         let output = output.expect("bash runs");
         if output.status.code() == Some(UNAVAILABLE) {
-            is_missing("The readers (Spark, DuckDB, librdkafka, Google's Protobuf)");
+            is_missing(
+                "The readers (Spark, DuckDB, librdkafka, Google's Protobuf)",
+                "pip, by `tests/services/python.sh`",
+            );
             return None;
         }
         assert!(output.status.success(), "tests/services/python.sh failed: {}", output.status);
@@ -71,15 +78,15 @@ impl Python {
     /// When the script fails.
     pub fn report<A: AsRef<OsStr>>(
         &self,
-        script: &str,
+        name: &str,
         arguments: impl IntoIterator<Item = A>,
     ) -> Value {
         let mut command = Command::new("timeout");
-        command.args([READER_SECONDS_MAX, self.interpreter.as_str()]).arg(service(script));
+        command.args([READER_SECONDS_MAX, self.interpreter.as_str()]).arg(script(name));
         let output = command.args(arguments).stdin(Stdio::null()).output();
         let output = output.expect("timeout and Python run");
         let errors = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{script}: {}\n{errors}", output.status);
+        assert!(output.status.success(), "{name}: {}\n{errors}", output.status);
         serde_json::from_slice(&output.stdout).expect("the report is JSON")
     }
 
@@ -89,14 +96,14 @@ impl Python {
     /// As [`Python::report`].
     pub fn read<A: AsRef<OsStr>>(
         &self,
-        script: &str,
+        name: &str,
         arguments: impl IntoIterator<Item = A>,
     ) -> (Value, Vec<Value>) {
         let dir = tempfile::tempdir().expect("a folder");
         let rows = dir.path().join("rows");
         let arguments = arguments.into_iter().map(|argument| argument.as_ref().to_owned());
         let with_rows = arguments.chain(["--rows".into(), rows.as_os_str().to_owned()]);
-        let report = self.report(script, with_rows);
+        let report = self.report(name, with_rows);
         let rows = fs::read_to_string(&rows).expect("rows were written");
         let row = |line| serde_json::from_str(line).expect("a row is JSON");
         (report, rows.lines().map(row).collect())
@@ -140,7 +147,7 @@ impl Broker {
     /// As [`Broker::start`].
     #[must_use]
     pub fn start_with(variables: &[(&str, String)]) -> Option<Broker> {
-        let mut command = Command::new(service("kafka.sh"));
+        let mut command = Command::new(script("kafka.sh"));
         command.envs(variables.iter().map(|(key, value)| (key, value)));
         command.arg("run").stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().expect("bash runs");
@@ -167,7 +174,7 @@ impl Broker {
         }
         let status = child.wait().expect("a child");
         assert_eq!(status.code(), Some(UNAVAILABLE), "tests/services/kafka.sh failed: {status}");
-        is_missing("The Kafka broker");
+        is_missing("The Kafka broker", "Maven, by `tests/services/kafka.sh fetch`");
         None
     }
 }
@@ -179,7 +186,7 @@ impl Broker {
     /// When it sees nothing.
     #[must_use]
     pub fn read(&self, topic: &str, descriptors: &Path, message: &str) -> Value {
-        let mut command = Command::new(service("kafka.sh"));
+        let mut command = Command::new(script("kafka.sh"));
         command.args(["read", &self.address.to_string(), topic]).arg(descriptors).arg(message);
         let output = command.stdin(Stdio::null()).output().expect("bash runs");
         let errors = String::from_utf8_lossy(&output.stderr);

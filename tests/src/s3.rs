@@ -1,0 +1,166 @@
+//! A real S3 server for one test, and what lies in it.
+
+use crate::services::{UNAVAILABLE, is_missing, script};
+use brink_shipper::objects::store::StoreConfig;
+use futures_lite::StreamExt;
+use object_store::{ObjectStore, ObjectStoreExt, path::Path as Key};
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{BufRead, BufReader},
+    net::SocketAddr,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::{Child, ChildStdin, Command, Stdio},
+    sync::Arc,
+};
+use tempfile::TempDir;
+
+/// The server, which ends with this value.
+pub struct S3Server {
+    child: Child,
+    /// The script stops the server when this is closed, which the kernel does if nobody else does.
+    held: Option<ChildStdin>,
+    facts: BTreeMap<String, String>,
+    home: TempDir,
+}
+
+/// What the script tells, the last of it last.
+const FACTS: [&str; 5] = ["endpoint", "bucket", "access_key", "secret_key", "version"];
+
+impl S3Server {
+    /// Starts one; nothing where it cannot be had.
+    ///
+    /// # Panics
+    /// When it could be had, and does not start.
+    #[must_use]
+    pub fn start() -> Option<S3Server> {
+        let mut command = Command::new(script("s3.sh"));
+        command.arg("run").stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().expect("bash runs");
+        let held = child.stdin.take();
+        let told = BufReader::new(child.stdout.take().expect("piped"));
+        let mut facts = BTreeMap::new();
+        for line in told.lines().map_while(Result::ok) {
+            let (key, value) = line.split_once('=').expect("the script tells facts");
+            facts.insert(key.to_owned(), value.to_owned());
+            if FACTS.iter().all(|fact| facts.contains_key(*fact)) {
+                let home = tempfile::tempdir().expect("a folder");
+                let server = S3Server { child, held, facts, home };
+                server.write_credentials();
+                return Some(server);
+            }
+        }
+        let status = child.wait().expect("a child");
+        assert_eq!(status.code(), Some(UNAVAILABLE), "tests/services/s3.sh failed: {status}");
+        is_missing("The S3 server", "Go, by `tests/services/s3.sh fetch`");
+        None
+    }
+
+    fn write_credentials(&self) {
+        let [(access, access_key), (secret, secret_key)] = self.variables();
+        let text = format!("{access}={access_key}\n{secret}={secret_key}\n");
+        fs::write(self.credentials(), text).expect("the folder takes a file");
+        let owner = fs::Permissions::from_mode(0o600);
+        fs::set_permissions(self.credentials(), owner).expect("the file is ours");
+    }
+
+    /// A file with its credentials.
+    #[must_use]
+    pub fn credentials(&self) -> PathBuf {
+        self.home.path().join("credentials")
+    }
+
+    /// Its credentials, as they stand in an environment.
+    #[must_use]
+    pub fn variables(&self) -> [(&str, &str); 2] {
+        [("AWS_ACCESS_KEY_ID", &self.facts["access_key"]), ("AWS_SECRET_ACCESS_KEY", self.secret())]
+    }
+
+    /// What must be seen nowhere.
+    #[must_use]
+    pub fn secret(&self) -> &str {
+        &self.facts["secret_key"]
+    }
+
+    /// Its url.
+    #[must_use]
+    pub fn endpoint(&self) -> &str {
+        &self.facts["endpoint"]
+    }
+
+    /// Where it listens.
+    ///
+    /// # Panics
+    /// When the script told nonsense.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        let address = self.endpoint().strip_prefix("http://").expect("plain HTTP");
+        address.parse().expect("an address")
+    }
+
+    /// The url of a prefix in its bucket.
+    #[must_use]
+    pub fn url(&self, prefix: &str) -> String {
+        format!("s3://{}/{prefix}", self.facts["bucket"])
+    }
+
+    /// A client of a prefix in its bucket.
+    ///
+    /// # Panics
+    /// When there is none.
+    #[must_use]
+    pub fn client(&self, prefix: &str) -> Arc<dyn ObjectStore> {
+        let config = StoreConfig::S3 {
+            bucket: self.facts["bucket"].clone(),
+            prefix: prefix.to_owned(),
+            endpoint: Some(self.endpoint().to_owned()),
+            region: "us-east-1".to_owned(),
+            credentials: Some(self.credentials()),
+        };
+        config.client().expect("settings that work")
+    }
+
+    /// Copies all that lies below a prefix into a folder; the keys.
+    ///
+    /// # Panics
+    /// When something cannot be read or written.
+    pub fn download(&self, prefix: &str, folder: &Path) -> Vec<String> {
+        let store = self.client(prefix);
+        block_on(async {
+            let mut keys = Vec::new();
+            let mut listed = store.list(None);
+            while let Some(object) = listed.next().await {
+                let key = object.expect("the server lists").location;
+                let bytes = store.get(&key).await.expect("it is there").bytes().await;
+                let path = folder.join(key.as_ref());
+                fs::create_dir_all(path.parent().expect("a folder")).expect("room");
+                fs::write(path, bytes.expect("all of it")).expect("room");
+                keys.push(key.as_ref().to_owned());
+            }
+            keys
+        })
+    }
+
+    /// Writes an object over whatever is there.
+    ///
+    /// # Panics
+    /// When it cannot be written.
+    pub fn put(&self, prefix: &str, key: &str, bytes: &'static [u8]) {
+        let store = self.client(prefix);
+        let put = block_on(async { store.put(&Key::from(key), bytes.into()).await });
+        put.expect("the server takes it");
+    }
+}
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.expect("a runtime").block_on(future)
+}
+
+impl Drop for S3Server {
+    fn drop(&mut self) {
+        drop(self.held.take());
+        let _ = self.child.wait();
+    }
+}
