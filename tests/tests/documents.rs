@@ -138,7 +138,7 @@ const ALLOWED: [(&str, &str, &str, &str); 8] = [
 ];
 
 /// Keys that take whatever stands there; the world decides whether it works.
-const FREE: [(&str, &str); 12] = [
+const FREE: [(&str, &str); 14] = [
     ("spool", "path"),
     ("objects", "endpoint"),
     ("objects", "region"),

@@ -8,7 +8,7 @@ use super::{
     link::{Link, LinkFault},
     tls::Tls,
 };
-use crate::{alarms::Alarm, counter::Counter};
+use crate::{alarms::Alarm, backoff::Backoff, counter::Counter};
 use brink_proto::ids::Name;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -16,22 +16,27 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Between tries: doubled each time up to the longest.
+/// Between tries.
 const RETRY_FIRST: Duration = Duration::from_millis(200);
 const RETRY_LONGEST: Duration = Duration::from_secs(30);
 
 /// When something is tried again.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct Retry {
     at: Option<Instant>,
-    wait: Duration,
+    backoff: Backoff,
+}
+
+impl Default for Retry {
+    fn default() -> Retry {
+        Retry { at: None, backoff: Backoff::new(RETRY_FIRST, RETRY_LONGEST) }
+    }
 }
 
 impl Retry {
     /// It failed: later, and later still if it fails again.
     pub(crate) fn later(&mut self) {
-        self.wait = (self.wait * 2).clamp(RETRY_FIRST, RETRY_LONGEST);
-        self.at = Some(Instant::now() + self.wait);
+        self.at = Some(Instant::now() + self.backoff.pause());
     }
 
     /// Whether it is time.

@@ -1,7 +1,9 @@
-//! Delivery into a real S3 server: all of it, each row once.
+//! Delivery into a real S3 server: all of it, each row once, whatever happens on the way.
 //!
-//! [`traffic`] asks, and reads what lies in the store.
+//! [`traffic`] asks, and reads what lies in the store; [`faults`] has a proxy in between that fails
+//! as it is told to. What goes well is here.
 
+mod faults;
 mod traffic;
 
 use brink_tests::{

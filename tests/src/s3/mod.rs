@@ -1,4 +1,6 @@
-//! A real S3 server for one test, and what lies in it.
+//! A real S3 server for one test, and what lies in it. [`proxy`] stands in front of it.
+
+pub mod proxy;
 
 use crate::services::{UNAVAILABLE, is_missing, script};
 use brink_shipper::objects::store::StoreConfig;
