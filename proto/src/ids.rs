@@ -171,6 +171,18 @@ impl Hour {
         let (year, month, day) = civil(i64::from(self.0 / 24));
         (format!("{year:04}-{month:02}-{day:02}"), format!("{:02}", self.0 % 24))
     }
+
+    /// The hour that [`Hour::partition`] spells like this, if there is one.
+    #[must_use]
+    pub fn of_partition(date: &str, hour: &str) -> Option<Hour> {
+        let number = |text: &str| text.parse::<u32>().ok();
+        let mut parts = date.splitn(3, '-').map(number);
+        let (year, month, day) = (parts.next()??, parts.next()??, parts.next()??);
+        let days = day_number(i64::from(year), month, day)?;
+        let of_day = number(hour).filter(|hour| *hour < 24)?;
+        let found = Hour(u32::try_from(days).ok()?.checked_mul(24)?.checked_add(of_day)?);
+        (found.partition() == (date.to_owned(), hour.to_owned())).then_some(found)
+    }
 }
 
 /// Year, month and day of a day counted from 1970-01-01, in the Gregorian calendar.
@@ -192,6 +204,18 @@ pub fn civil(days: i64) -> (i64, u32, u32) {
     let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
     let year = year_of_era + era * 400 + i64::from(month <= 2);
     (year, month as u32, day)
+}
+
+/// The day, counted from 1970-01-01, that [`civil`] takes apart into these; whatever is no date
+/// comes out as another one.
+fn day_number(year: i64, month: u32, day: u32) -> Option<i64> {
+    let month = i64::from(month);
+    let from_march = if month > 2 { month - 3 } else { month + 9 };
+    let year = year - i64::from(month <= 2);
+    let (era, of_era) = (year.div_euclid(400), year.rem_euclid(400));
+    let of_year = (153 * from_march + 2) / 5 + i64::from(day) - 1;
+    let day_of_era = of_era * 365 + of_era / 4 - of_era / 100 + of_year;
+    era.checked_mul(146_097)?.checked_add(day_of_era)?.checked_sub(719_468)
 }
 
 /// How early a topic's events are shed when there is no room: the less worth, the sooner.
@@ -314,6 +338,31 @@ pub fn hex(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_hour_is_read_as_it_is_spelled_and_nothing_else_is_one() {
+        for hour in (0..7_000_000).step_by(4999).chain([0, 23, 24, 498_727]) {
+            let (date, of_day) = Hour(hour).partition();
+            assert_eq!(Hour::of_partition(&date, &of_day), Some(Hour(hour)), "{date} {of_day}");
+        }
+        let rows = [
+            ("2026-02-29", "07"),
+            ("2026-13-01", "07"),
+            ("2026-00-01", "07"),
+            ("2026-11-00", "07"),
+            ("2026-11-31", "07"),
+            ("2026-1-23", "07"),
+            ("2026-11-23", "7"),
+            ("2026-11-23", "24"),
+            ("1969-12-31", "23"),
+            ("2026-11", "07"),
+            ("99999999-01-01", "07"),
+            ("", ""),
+        ];
+        for (date, hour) in rows {
+            assert_eq!(Hour::of_partition(date, hour), None, "{date} {hour}");
+        }
+    }
 
     #[test]
     fn a_name_is_1_to_32_of_a_small_alphabet() {

@@ -8,6 +8,7 @@
 //! - [`objects`]: sealed frames become Parquet objects, each one conditional PUT.
 //! - [`kafka`]: sealed frames become batches of a topic, untouched.
 //! - [`downlink`]: the other way, tables that the cluster has made, from a store to local disk.
+//! - [`audit`]: whether an hour was delivered whole.
 //! - [`inspect`]: a spool looked at from outside. [`ddl`]: its objects as tables of Hive and Spark.
 //! - [`threads`]: where the threads of the appliance run.
 //! - [`counter`], [`alarms`]: what every part counts, and what an operator must look at.
@@ -18,6 +19,7 @@
 //! make the spool grow; neither ever makes a shard late.
 
 pub mod alarms;
+pub mod audit;
 pub mod backoff;
 pub mod counter;
 pub mod ddl;

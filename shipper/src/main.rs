@@ -4,7 +4,7 @@ mod verb;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
-use verb::{ddl, descriptors, inspect, verify};
+use verb::{audit, ddl, descriptors, inspect, verify};
 
 /// Looks at what an appliance keeps and delivers, and never changes it.
 #[derive(Parser)]
@@ -13,9 +13,10 @@ use verb::{ddl, descriptors, inspect, verify};
     after_help = "Examples:
   shipper inspect --spool /var/lib/brink-edge/spool
   shipper verify --spool /var/lib/brink-edge/spool --json
+  shipper audit --store s3://impressions/edge --hour 2026-11-23T07 --roster fleet.txt
   shipper ddl --dialect spark --location s3a://impressions/edge
 
-Exit codes: 0 done, or sound; 1 damaged; 2 the command line makes no sense, or nothing can be read."
+Exit codes: 0 done, sound, or whole; 1 damaged, or not whole; 2 the command line makes no sense, or nothing can be read."
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -28,6 +29,8 @@ enum Verb {
     Inspect(inspect::InspectOptions),
     /// Reads all of a spool and says whether it is sound.
     Verify(verify::VerifyOptions),
+    /// Says whether an hour was delivered whole.
+    Audit(audit::AuditOptions),
     /// Prints the statements that make tables of delivered objects in Hive or Spark.
     Ddl(ddl::DdlOptions),
     /// Writes what consumers of Kafka decode events with.
@@ -38,6 +41,7 @@ fn main() -> ExitCode {
     match Arguments::parse().verb {
         Verb::Inspect(options) => inspect::run(&options),
         Verb::Verify(options) => verify::run(&options),
+        Verb::Audit(options) => audit::run(&options),
         Verb::Ddl(options) => ddl::run(&options),
         Verb::Descriptors(options) => descriptors::run(&options),
     }

@@ -13,7 +13,7 @@
 
 use brink_proto::{
     frame::FrameHeader,
-    ids::{Hour, Sequence, StreamId, hex},
+    ids::{Hour, Incarnation, Name, Sequence, ShardId, StreamId, hex},
 };
 use sha2::{Digest, Sha256};
 
@@ -34,6 +34,58 @@ pub fn object_key(
         "ds={topic}/dt={date}/hour={hour}/\
          {edge}-{incarnation:020}-{shard:05}-{first:020}-{last:020}.v{schema}.parquet"
     )
+}
+
+/// What a key says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ObjectName {
+    /// The stream.
+    pub stream: StreamId,
+    /// First sequence in it.
+    pub first: Sequence,
+    /// Sequence behind the last in it.
+    pub end: Sequence,
+    /// The hour.
+    pub hour: Hour,
+    /// Schema version of its rows.
+    pub schema: u32,
+}
+
+impl ObjectName {
+    /// Reads a key; nothing, if [`object_key`] spells none like it.
+    #[must_use]
+    pub fn read(key: &str) -> Option<ObjectName> {
+        let mut folders = key.split('/');
+        let topic = Name::new(folders.next()?.strip_prefix("ds=")?).ok()?;
+        let (date, hour) = (folders.next()?.strip_prefix("dt=")?, folders.next()?);
+        let hour = Hour::of_partition(date, hour.strip_prefix("hour=")?)?;
+        let (name, schema) = folders.next()?.strip_suffix(".parquet")?.split_once(".v")?;
+        let mut parts = name.split('-');
+        let edge = Name::new(parts.next()?).ok()?;
+        let incarnation = Incarnation(parts.next()?.parse().ok()?);
+        let shard = ShardId(parts.next()?.parse().ok()?);
+        let (first, last): (u64, u64) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+        let name = ObjectName {
+            stream: StreamId { edge, incarnation, shard, topic },
+            first: Sequence(first),
+            end: Sequence(last.checked_add(1).filter(|end| *end > first)?),
+            hour,
+            schema: schema.parse().ok()?,
+        };
+        (name.key() == key).then_some(name)
+    }
+
+    /// Its key.
+    #[must_use]
+    pub fn key(&self) -> String {
+        object_key(&self.stream, self.hour, self.first, self.end, self.schema)
+    }
+
+    /// Rows in it.
+    #[must_use]
+    pub fn rows(&self) -> u64 {
+        self.end.0 - self.first.0
+    }
 }
 
 /// The log digest of frames of one stream, in hex.
@@ -69,6 +121,9 @@ mod tests {
              nyc3_px_07-00000001795413912345-00003-00000000000000004711-00000000000000004999\
              .v1.parquet"
         );
+        let name = ObjectName::read(&key("a/9/2/t", 9, 12)).unwrap();
+        assert_eq!((name.first, name.end, name.rows()), (Sequence(9), Sequence(12), 3));
+        assert_eq!((name.stream, name.hour), ("a/9/2/t".parse().unwrap(), Hour(498_727)));
         assert!(key("a/9/0/t", 9, 10) < key("a/9/0/t", 10, 11));
         assert!(key("a/9/0/t", 9, 10) < key("a/10/0/t", 0, 1));
     }

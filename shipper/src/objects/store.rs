@@ -9,6 +9,7 @@ use super::{
     encode::DIGEST_KEY,
 };
 use bytes::Bytes;
+use futures_lite::StreamExt;
 use object_store::{
     ClientOptions, Error as StoreFault, GetOptions, GetRange, ObjectStore, PutMode, PutOptions,
     PutPayload, RetryConfig,
@@ -267,6 +268,16 @@ impl Store {
     /// # Errors
     /// [`PutError`] when the store does not say.
     pub async fn digest_of(&self, key: &str) -> Result<Option<String>, PutError> {
+        let footer = self.footer_of(key).await?;
+        Ok(footer.map(|footer| footer.digest))
+    }
+
+    /// What an object's footer says; nothing when there is no object, no digest when it is none of
+    /// ours.
+    ///
+    /// # Errors
+    /// [`PutError`] when the store does not say.
+    pub async fn footer_of(&self, key: &str) -> Result<Option<ObjectFooter>, PutError> {
         let path = Key::from(key);
         let mut wanted = TAIL_BYTES;
         loop {
@@ -279,35 +290,66 @@ impl Store {
             };
             let size = answer.meta.size;
             let tail = answer.bytes().await.map_err(|e| classified(&e))?;
-            match footer_digest(&tail) {
-                Footer::Digest(digest) => return Ok(Some(digest)),
+            match footer(&tail) {
+                Footer::Found(footer) => return Ok(Some(footer)),
                 Footer::Needs(bytes) if bytes <= size && bytes > wanted => wanted = bytes,
-                Footer::Needs(_) | Footer::NotOurs => return Ok(Some(String::new())),
+                Footer::Needs(_) | Footer::NotOurs => return Ok(Some(ObjectFooter::default())),
             }
         }
     }
+
+    /// The keys below a folder, in no order.
+    ///
+    /// # Errors
+    /// [`PutError`] when the store does not say, or there are more than `max`.
+    pub async fn keys_below(&self, folder: &str, max: usize) -> Result<Vec<String>, PutError> {
+        let folder = Key::from(folder);
+        let mut found = self.store.list(Some(&folder));
+        let mut keys = Vec::new();
+        while let Some(object) = found.next().await {
+            match object {
+                Ok(object) => keys.push(object.location.to_string()),
+                Err(StoreFault::NotFound { .. }) => break,
+                Err(error) => return Err(classified(&error)),
+            }
+            if keys.len() > max {
+                return Err(PutError::Failing(format!("more than {max} objects below {folder}")));
+            }
+        }
+        Ok(keys)
+    }
+}
+
+/// What an object says of itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ObjectFooter {
+    /// Its log digest; empty, if it is none of ours.
+    pub digest: String,
+    /// Rows.
+    pub rows: u64,
 }
 
 enum Footer {
-    Digest(String),
+    Found(ObjectFooter),
     Needs(u64),
     NotOurs,
 }
 
-fn footer_digest(tail: &Bytes) -> Footer {
+fn footer(tail: &Bytes) -> Footer {
     let Some(end) = tail.last_chunk::<FOOTER_SIZE>() else { return Footer::NotOurs };
     let Ok(footer) = FooterTail::try_new(end) else { return Footer::NotOurs };
     let needed = footer.metadata_length() + FOOTER_SIZE;
     let Some(from) = tail.len().checked_sub(needed) else { return Footer::Needs(needed as u64) };
     let metadata = &tail[from..tail.len() - FOOTER_SIZE];
-    let digest = || -> Result<Option<String>, ParquetError> {
+    let read = || -> Result<Option<ObjectFooter>, ParquetError> {
         let metadata = ParquetMetaDataReader::decode_metadata(metadata)?;
-        let pairs = metadata.file_metadata().key_value_metadata();
-        let ours = pairs.into_iter().flatten().find(|p| p.key == DIGEST_KEY);
-        Ok(ours.and_then(|p| p.value.clone()))
+        let file = metadata.file_metadata();
+        let rows = u64::try_from(file.num_rows()).unwrap_or_default();
+        let ours = file.key_value_metadata().into_iter().flatten().find(|p| p.key == DIGEST_KEY);
+        Ok(ours.and_then(|p| p.value.clone()).map(|digest| ObjectFooter { digest, rows }))
     };
-    match digest() {
-        Ok(Some(digest)) => Footer::Digest(digest),
+    match read() {
+        Ok(Some(footer)) => Footer::Found(footer),
         Ok(None) | Err(_) => Footer::NotOurs,
     }
 }

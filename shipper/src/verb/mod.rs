@@ -1,5 +1,6 @@
 //! What all verbs do alike: how they end, and how they tell what they found.
 
+pub(crate) mod audit;
 pub(crate) mod ddl;
 pub(crate) mod descriptors;
 pub(crate) mod inspect;

@@ -1,0 +1,132 @@
+//! `shipper audit`: whether an hour was delivered whole.
+
+use super::{DAMAGED, fail, show};
+use brink_proto::{
+    ids::{Hour, Name},
+    schema::TOPICS,
+};
+use brink_shipper::{
+    audit::{Audit, Question, audit},
+    objects::store::{STORE_URLS, Store, StoreConfig, StorePlace},
+};
+use std::{
+    fs,
+    path::PathBuf,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+
+/// What can be said on the command line.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Names and footers of objects are read, and nothing is written. A key says which sequences its object
+holds; sequences are dense, so what is missing or stands twice shows. What was not delivered yet, behind a
+stream's last object, does not: `shipper inspect` shows it in the spool.
+
+Examples:
+  shipper audit --store file:brink-data/objects --hour 2026-11-23T07
+  shipper audit --store s3://impressions/edge --endpoint https://nyc3.digitaloceanspaces.com \\
+    --credentials store.env --hour 2026-11-23T07 --roster fleet.txt --json
+
+Exit codes: 0 whole; 1 a gap, events that stand twice, a broken object, or an edge that is absent; 2 the command
+line makes no sense, or the store does not answer."
+)]
+pub(crate) struct AuditOptions {
+    /// Where the objects are: file:FOLDER or s3://BUCKET/PREFIX.
+    #[arg(long)]
+    store: String,
+    /// For s3: the store's address.
+    #[arg(long)]
+    endpoint: Option<String>,
+    /// For s3: the region to sign for.
+    #[arg(long, default_value = "us-east-1")]
+    region: String,
+    /// For s3: a file of mode 600 with AWS_ACCESS_KEY_ID=… and AWS_SECRET_ACCESS_KEY=….
+    #[arg(long)]
+    credentials: Option<PathBuf>,
+    /// The hour, UTC, as 2026-11-23T07.
+    #[arg(long)]
+    hour: String,
+    /// One topic; all of this build, if it is not said.
+    #[arg(long)]
+    topic: Option<String>,
+    /// Hours before it in which the earlier objects of its streams are looked for.
+    #[arg(long, default_value_t = 24)]
+    back: u32,
+    /// A file with the edges that must have delivered something, one to a line; # begins a comment.
+    #[arg(long)]
+    roster: Option<PathBuf>,
+    /// Prints JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// BOUND: hours that are looked at before the one that is asked for.
+const BACK_MAX: u32 = 24 * 31;
+
+/// How often progress is told.
+const TOLD_EVERY: Duration = Duration::from_secs(2);
+
+pub(crate) fn run(options: &AuditOptions) -> ExitCode {
+    match answered(options) {
+        Ok(found) => {
+            show(&found, options.json);
+            if found.is_whole() { ExitCode::SUCCESS } else { ExitCode::from(DAMAGED) }
+        }
+        Err(text) => fail("audit", &text),
+    }
+}
+
+fn answered(options: &AuditOptions) -> Result<Audit, String> {
+    let question = question(options)?;
+    let place = StorePlace {
+        url: &options.store,
+        endpoint: options.endpoint.as_deref(),
+        region: &options.region,
+        credentials: options.credentials.as_deref(),
+    };
+    let config = StoreConfig::read(place)
+        .ok_or_else(|| format!("--store is {:?}; allowed: {STORE_URLS}", options.store))?;
+    if let StoreConfig::Folder(path) = &config
+        && !path.is_dir()
+    {
+        return Err(format!("there is no folder {}", path.display()));
+    }
+    let store = Store::open(&config).map_err(|error| error.to_string())?;
+    let mut told = Instant::now();
+    let mut tell = |count: usize, of: usize| {
+        if told.elapsed() >= TOLD_EVERY {
+            told = Instant::now();
+            eprintln!("{count} of {of} objects");
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| error.to_string())?;
+    runtime.block_on(audit(&store, &question, &mut tell)).map_err(|error| error.to_string())
+}
+
+fn question(options: &AuditOptions) -> Result<Question, String> {
+    let hour = options.hour.split_once('T').and_then(|(date, of)| Hour::of_partition(date, of));
+    let hour =
+        hour.ok_or_else(|| format!("--hour is {:?}; allowed: as 2026-11-23T07", options.hour))?;
+    if options.back > BACK_MAX {
+        return Err(format!("--back is {}; allowed: at most {BACK_MAX}", options.back));
+    }
+    let named = |text: &str| {
+        Name::new(text).map_err(|_| format!("{text:?} is no name: 1 to 32 of a-z, 0-9 and _"))
+    };
+    let topics = match &options.topic {
+        Some(topic) => vec![named(topic)?],
+        None => TOPICS.iter().map(|schema| named(schema.topic)).collect::<Result<_, _>>()?,
+    };
+    let roster = match &options.roster {
+        None => Vec::new(),
+        Some(path) => {
+            let text = fs::read_to_string(path)
+                .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+            let edges = text.lines().map(|line| line.split('#').next().unwrap_or_default().trim());
+            edges.filter(|edge| !edge.is_empty()).map(named).collect::<Result<_, _>>()?
+        }
+    };
+    Ok(Question { topics, hour, back: options.back, roster })
+}
