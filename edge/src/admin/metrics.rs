@@ -387,7 +387,11 @@ fn sinks(board: &Board) -> Vec<Samples> {
         of_kafka("brink_sink_events_doubtful", "Events that may stand twice in their topic", |k| {
             &k.doubtful
         }),
-        of_kafka("brink_sink_connects", "Connections made to the cluster", |k| &k.connects),
+        of_kafka(
+            "brink_sink_connects",
+            "Connections made to ask the cluster where everything is",
+            |k| &k.connects,
+        ),
     ]
 }
 

@@ -55,7 +55,14 @@ pub(crate) struct Contact {
     turn: usize,
     wants_look: bool,
     retry: Retry,
+    /// A topic is not there, or nobody leads a partition: asked for less and less often.
+    lacks: bool,
+    lacking: Retry,
+    producers: Retry,
+    /// What is wrong with the contact itself.
     trouble: Option<Alarm>,
+    /// What is refused of topics or producer ids.
+    refused: bool,
     told: String,
 }
 
@@ -69,7 +76,11 @@ impl Contact {
             turn: 0,
             wants_look: true,
             retry: Retry::default(),
+            lacks: false,
+            lacking: Retry::default(),
+            producers: Retry::default(),
             trouble: None,
+            refused: false,
             told: String::new(),
         }
     }
@@ -84,35 +95,35 @@ impl Contact {
         self.wants_look = true;
     }
 
-    /// Batches are taken: whatever was wrong is not any more.
-    pub(crate) fn is_fine(&mut self) {
-        self.trouble = None;
+    /// Something that is wanted was not there when the cluster was looked at, or now it is.
+    pub(crate) fn lacks(&mut self, something: bool) {
+        if !something {
+            self.lacking = Retry::default();
+        }
+        self.lacks = something;
     }
 
     /// Whether something is wrong, or is to be looked at.
     pub(crate) fn is_in_trouble(&self) -> bool {
-        self.trouble.is_some() || self.wants_look
+        self.trouble.is_some() || self.refused || self.wants_look || self.lacks
     }
 
     /// Whether this is what is wrong.
     pub(crate) fn trouble_is(&self, alarm: Alarm) -> bool {
-        self.trouble == Some(alarm)
+        self.trouble == Some(alarm) || (self.refused && alarm == Alarm::KafkaRefusing)
     }
 
-    /// Takes note of what is wrong; told in the log when it is something else than before.
-    pub(crate) fn trouble(&mut self, fault: &LinkFault) {
-        let alarm = match fault {
-            LinkFault::Failing { .. } => Alarm::KafkaFailing,
-            LinkFault::Refusing { .. } => Alarm::KafkaRefusing,
-        };
-        self.tell(alarm, fault.to_string());
+    /// Takes note of what is wrong.
+    fn trouble(&mut self, fault: &LinkFault) {
+        self.trouble = Some(alarm_of(fault));
+        self.tell(fault.to_string());
     }
 
-    fn tell(&mut self, alarm: Alarm, text: String) {
-        if self.trouble != Some(alarm) || self.told != text {
+    /// Tells what is wrong, when it is something else than before.
+    fn tell(&mut self, text: String) {
+        if self.told != text {
             tracing::warn!(fault = text, "Kafka is not delivered to; it is tried again");
         }
-        self.trouble = Some(alarm);
         self.told = text;
     }
 
@@ -121,19 +132,18 @@ impl Contact {
     pub(crate) async fn look(
         &mut self,
         topics: &BTreeSet<Name>,
-        lacks_topic: bool,
         connects: &Counter,
     ) -> Option<BTreeMap<i32, String>> {
-        let wanted = self.wants_look || lacks_topic;
+        let wanted = self.wants_look || (self.lacks && self.lacking.is_due());
         if topics.is_empty() || !wanted || !self.retry.is_due() {
             return None;
         }
         match self.look_now(topics, connects).await {
             Ok(cluster) => {
-                self.wants_look = false;
-                // Topics that are being made are looked for again, and a broker that is down is
-                // not asked for all the time.
+                (self.wants_look, self.trouble) = (false, None);
+                self.retry = Retry::default();
                 self.retry.later();
+                self.lacking.later();
                 self.judge(&cluster);
                 Some(self.cluster.insert(cluster).brokers.clone())
             }
@@ -152,57 +162,53 @@ impl Contact {
         topics: &BTreeSet<Name>,
         connects: &Counter,
     ) -> Result<Cluster, LinkFault> {
-        let mut link = match self.link.take() {
-            Some(link) => link,
-            None => {
-                let broker = &self.config.brokers[self.turn % self.config.brokers.len()];
-                let link = Link::dial(broker, &self.config, self.tls.as_deref()).await?;
-                connects.add(1);
-                tracing::info!(broker, "connected to Kafka");
-                link
-            }
-        };
         let topics: Vec<Name> = topics.iter().copied().collect();
+        // A link that was not used for long is closed by its broker: that says nothing.
+        if let Some(mut link) = self.link.take()
+            && let Ok(cluster) = cluster::look(&mut link, &self.config, &topics).await
+        {
+            self.link = Some(link);
+            return Ok(cluster);
+        }
+        let broker = &self.config.brokers[self.turn % self.config.brokers.len()];
+        let mut link = Link::dial(broker, &self.config, self.tls.as_deref()).await?;
+        connects.add(1);
+        tracing::info!(broker, "connected to Kafka");
         let cluster = cluster::look(&mut link, &self.config, &topics).await?;
         self.link = Some(link);
         Ok(cluster)
     }
 
-    /// Whether all topics are there; if so, the next look need not wait long.
+    /// Whether a topic is refused to us.
     fn judge(&mut self, cluster: &Cluster) {
         let refused = cluster.topics.values().find_map(|topic| match topic {
             Topic::Refused(why) => Some(why.clone()),
             _ => None,
         });
+        self.refused = refused.is_some();
         match refused {
-            Some(why) => self.tell(Alarm::KafkaRefusing, why),
-            None => {
-                if self.trouble == Some(Alarm::KafkaRefusing) {
-                    self.trouble = None;
-                }
-                let there = |t: &Topic| matches!(t, Topic::There { .. });
-                if cluster.topics.values().all(there) {
-                    self.retry = Retry::default();
-                    self.retry.later();
-                }
-            }
+            Some(why) => self.tell(why),
+            None => self.told.clear(),
         }
     }
 
     /// A producer id and epoch of our own, or nothing for now.
     pub(crate) async fn producer(&mut self) -> Option<(i64, i16)> {
-        if !self.retry.is_due() && self.link.is_none() {
+        if !self.producers.is_due() {
             return None;
         }
-        let link = self.link.as_mut()?;
+        let Some(link) = self.link.as_mut() else {
+            self.wants_look = true;
+            return None;
+        };
         match cluster::producer_id(link).await {
-            Ok(Ok(producer)) => return Some(producer),
+            Ok(Ok(producer)) => {
+                self.producers = Retry::default();
+                return Some(producer);
+            }
             Ok(Err(error)) => {
-                let alarm = match error.is_retriable() {
-                    true => Alarm::KafkaFailing,
-                    false => Alarm::KafkaRefusing,
-                };
-                self.tell(alarm, format!("no producer id: {}", told(error.code())));
+                self.refused |= !error.is_retriable();
+                self.tell(format!("no producer id: {}", told(error.code())));
             }
             Err(fault) => {
                 self.trouble(&fault);
@@ -210,7 +216,15 @@ impl Contact {
                 self.wants_look = true;
             }
         }
-        self.retry.later();
+        self.producers.later();
         None
+    }
+}
+
+/// What an operator is told of a fault.
+pub(crate) fn alarm_of(fault: &LinkFault) -> Alarm {
+    match fault {
+        LinkFault::Failing { .. } => Alarm::KafkaFailing,
+        LinkFault::Refusing { .. } => Alarm::KafkaRefusing,
     }
 }

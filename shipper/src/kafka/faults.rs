@@ -42,11 +42,12 @@ pub(crate) fn verdict(code: i16) -> Verdict {
         E::MessageTooLarge
         | E::RecordListTooLarge
         | E::CorruptMessage
-        | E::InvalidRecord
-        | E::UnsupportedCompressionType
-        | E::UnsupportedForMessageFormat => Verdict::Unacceptable,
-        // A clock that is wrong is put right; the batch is not thrown away for it.
+        | E::UnsupportedCompressionType => Verdict::Unacceptable,
+        // A clock that is wrong, or a topic that wants keys, is put right; the batch is not thrown
+        // away for it.
         E::InvalidTimestamp
+        | E::InvalidRecord
+        | E::UnsupportedForMessageFormat
         | E::TopicAuthorizationFailed
         | E::ClusterAuthorizationFailed
         | E::InvalidTopicException
@@ -84,6 +85,7 @@ mod tests {
             (19, Verdict::Again),
             (29, Verdict::Refused),
             (32, Verdict::Refused),
+            (87, Verdict::Refused),
             (45, Verdict::Forgotten),
             (47, Verdict::Forgotten),
             (59, Verdict::Forgotten),

@@ -19,8 +19,8 @@ use brink_proto::{
 };
 use std::collections::VecDeque;
 
-/// How often a batch that the broker does not take is sent before a copy is set aside.
-const TRIES_MAX: u32 = 3;
+/// How often a broker has to say that it will never take a batch before a copy is set aside.
+const REFUSALS_MAX: u32 = 3;
 
 /// A broker forgets a producer 24 hours after its last batch. What may have been sent before half
 /// of that is not sure to be recognised.
@@ -79,11 +79,13 @@ struct Slot {
     frame: FrameHeader,
     place: Place,
     bytes: Option<Vec<u8>>,
-    tries: u32,
+    refusals: u32,
     /// It may be in the broker's log already.
     maybe_sent: bool,
     /// A copy is to be kept before it is let go.
     keep: bool,
+    /// It was told that it may come to stand twice.
+    doubted: bool,
 }
 
 /// One stream's frames under way.
@@ -135,8 +137,15 @@ impl Lane {
         self.next = end;
         let maybe_sent = self.resumed > 0;
         self.resumed = self.resumed.saturating_sub(1);
-        let (place, bytes) = (Place::Waits, None);
-        self.slots.push_back(Slot { frame, place, bytes, tries: 0, maybe_sent, keep: false });
+        self.slots.push_back(Slot {
+            frame,
+            place: Place::Waits,
+            bytes: None,
+            refusals: 0,
+            maybe_sent,
+            keep: false,
+            doubted: false,
+        });
         Some(missing)
     }
 
@@ -154,7 +163,7 @@ impl Lane {
 
     /// Whether answers are to come.
     pub(crate) fn is_under_way(&self) -> bool {
-        self.slots.iter().any(|s| s.place == Place::Sent)
+        self.slots.iter().take(WINDOW).any(|s| s.place == Place::Sent)
     }
 
     /// Whether it waits for [`Lane::resume`].
@@ -193,6 +202,7 @@ impl Lane {
                 self.lineage = None;
                 self.void = false;
                 self.known = false;
+                self.last_offset = None;
                 *end
             }
             Decision::Keep(frame) => {
@@ -272,7 +282,7 @@ impl Lane {
                 (Place::Read, Some(bytes)) => {
                     let frame = slot.frame;
                     let forgotten = now_ms - frame.batch.max_timestamp_ms > REMEMBERED_MS;
-                    let doubtful = u64::from(slot.maybe_sent && forgotten);
+                    let doubtful = u64::from(slot.maybe_sent && forgotten && !slot.doubted);
                     let doubtful = doubtful * u64::from(frame.batch.count);
                     return Some(Sending { frame, lineage, bytes, doubtful });
                 }
@@ -282,12 +292,27 @@ impl Lane {
         None
     }
 
-    /// A batch went to the broker. Whether it may have gone before.
-    pub(crate) fn sent(&mut self, at: LogPosition) -> bool {
+    /// A batch went to the broker, and needs its bytes no longer; `doubtful` are its events that
+    /// may come to stand twice. Whether it may have gone before.
+    pub(crate) fn sent(
+        &mut self,
+        at: LogPosition,
+        doubtful: u64,
+        free: impl FnMut(Vec<u8>),
+    ) -> bool {
         let Some(slot) = self.slot(at) else { return false };
         slot.place = Place::Sent;
-        slot.tries += 1;
+        slot.doubted |= doubtful > 0;
+        slot.bytes.take().into_iter().for_each(free);
         slot.maybe_sent
+    }
+
+    /// Gives back what was read and cannot be sent for now; it is read again.
+    pub(crate) fn put_back(&mut self, mut free: impl FnMut(Vec<u8>)) {
+        for slot in self.slots.iter_mut().take(WINDOW).filter(|s| s.place == Place::Read) {
+            slot.place = Place::Waits;
+            slot.bytes.take().into_iter().for_each(&mut free);
+        }
     }
 
     /// A broker's answer to a batch, and the offset that it gave it.
@@ -308,11 +333,12 @@ impl Lane {
         if verdict == Verdict::Delivered {
             slot.place = Place::Delivered;
             let went_back = !slot.maybe_sent && offset >= 0 && Some(offset) <= last_offset;
-            self.last_offset = last_offset.max(Some(offset));
+            self.last_offset = Some(offset);
             self.known = true;
             return if went_back { Finding::WentBack(events) } else { Finding::Delivered(events) };
         }
-        let refused_for_good = slot.tries >= TRIES_MAX;
+        slot.refusals += u32::from(is_first && verdict == Verdict::Unacceptable);
+        let refused_for_good = slot.refusals >= REFUSALS_MAX;
         self.go_back(at, free);
         match verdict {
             // Behind one that failed this is what follows from it.
@@ -320,9 +346,13 @@ impl Lane {
             Verdict::Forgotten => {
                 self.void = true;
                 self.halted = false;
-                let sent =
-                    self.slots.iter().filter(|s| s.maybe_sent && s.place != Place::Delivered);
-                Finding::Forgotten(sent.map(|s| u64::from(s.frame.batch.count)).sum())
+                let doubted =
+                    |s: &&mut Slot| s.maybe_sent && s.place != Place::Delivered && !s.doubted;
+                let events = self.slots.iter_mut().filter(doubted).map(|slot| {
+                    slot.doubted = true;
+                    u64::from(slot.frame.batch.count)
+                });
+                Finding::Forgotten(events.sum())
             }
             Verdict::Unacceptable if refused_for_good => {
                 if let Some(slot) = self.slot(at) {
@@ -340,7 +370,7 @@ impl Lane {
     fn go_back(&mut self, at: LogPosition, mut free: impl FnMut(Vec<u8>)) {
         self.halted = true;
         let is_read = |s: &&mut Slot| s.place == Place::Read || s.frame.position == at;
-        for slot in self.slots.iter_mut().filter(is_read) {
+        for slot in self.slots.iter_mut().take(WINDOW).filter(is_read) {
             slot.maybe_sent |= slot.place == Place::Sent;
             slot.place = Place::Waits;
             slot.bytes.take().into_iter().for_each(&mut free);
@@ -349,8 +379,8 @@ impl Lane {
 
     /// The connection is gone: no answer comes any more to what was sent.
     pub(crate) fn disconnected(&mut self, mut free: impl FnMut(Vec<u8>)) {
-        let sent: Vec<_> = self.slots.iter().filter(|s| s.place == Place::Sent).collect();
-        let sent: Vec<LogPosition> = sent.into_iter().map(|s| s.frame.position).collect();
+        let sent = self.slots.iter().take(WINDOW).filter(|s| s.place == Place::Sent);
+        let sent: Vec<LogPosition> = sent.map(|s| s.frame.position).collect();
         sent.into_iter().for_each(|at| self.go_back(at, &mut free));
     }
 
@@ -359,9 +389,9 @@ impl Lane {
         self.halted &= self.is_under_way();
     }
 
-    /// The lineage is of another cluster, or of a topic that was made anew.
-    pub(crate) fn disown(&mut self) {
-        self.void = true;
+    /// The lineage is of another cluster, or of a topic that was made anew. Whether that is news.
+    pub(crate) fn disown(&mut self) -> bool {
+        !std::mem::replace(&mut self.void, true)
     }
 
     fn slot(&mut self, at: LogPosition) -> Option<&mut Slot> {

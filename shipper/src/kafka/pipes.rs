@@ -2,11 +2,12 @@
 
 use super::{
     config::KafkaConfig,
-    contact::Retry,
+    contact::{Retry, alarm_of},
     faults::{Verdict, verdict},
     link::{Link, LinkFault, PRODUCE, Pipe, Teller, Told, decoded, told_channel},
     tls::Tls,
 };
+use crate::alarms::Alarm;
 use brink_proto::{
     frame::{FrameHeader, HEADER_BYTES, LogPosition},
     ids::StreamId,
@@ -18,7 +19,7 @@ use kafka_protocol::messages::{
     produce_request::{PartitionProduceData, TopicProduceData},
 };
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     rc::Rc,
     time::{Duration, Instant},
 };
@@ -58,7 +59,7 @@ pub(crate) enum Event {
     /// A broker answered.
     Answered(Answer),
     /// A connection is gone, and with it the answers to batches of these streams.
-    Closed(Vec<StreamId>, LinkFault),
+    Closed(BTreeSet<StreamId>, LinkFault),
 }
 
 enum State {
@@ -72,6 +73,8 @@ struct Broker {
     state: State,
     /// When it is dialled again.
     retry: Retry,
+    /// Why it could not be reached when it was dialled last.
+    unreached: Option<Alarm>,
 }
 
 /// Connections by broker.
@@ -114,6 +117,7 @@ impl Pipes {
                 address: address.clone(),
                 state: State::Away,
                 retry: Retry::default(),
+                unreached: None,
             });
         }
         events
@@ -133,6 +137,11 @@ impl Pipes {
             State::Away | State::Dialling(_) => {}
         }
         false
+    }
+
+    /// Whether a broker cannot be reached for this reason.
+    pub(crate) fn is_unreached(&self, alarm: Alarm) -> bool {
+        self.brokers.values().any(|broker| broker.unreached == Some(alarm))
     }
 
     /// Whether a connection is being made, or waits to be.
@@ -215,11 +224,13 @@ impl Pipes {
                     let pipe = link.into_pipe(self.number, self.teller.clone());
                     // BOUND: the pipe's queue, and five batches of each stream.
                     broker.state = State::Open(pipe, VecDeque::new());
+                    broker.unreached = None;
                 }
                 Err(fault) => {
                     broker.state = State::Away;
                     broker.retry.later();
-                    events.push(Event::Closed(Vec::new(), fault));
+                    broker.unreached = Some(alarm_of(&fault));
+                    events.push(Event::Closed(BTreeSet::new(), fault));
                 }
             }
         }
@@ -255,8 +266,7 @@ impl Pipes {
         broker.retry.later();
         let was = std::mem::replace(&mut broker.state, State::Away);
         let State::Open(_, sent) = was else { return Vec::new() };
-        let mut streams: Vec<StreamId> = sent.iter().map(|s| s.stream).collect();
-        streams.dedup();
+        let streams = sent.iter().map(|s| s.stream).collect();
         let (broker, text) = (broker.address.clone(), why.to_owned());
         vec![Event::Closed(streams, LinkFault::Failing { broker, doing: "deliver", text })]
     }

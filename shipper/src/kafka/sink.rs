@@ -6,7 +6,7 @@
 
 use super::{
     config::KafkaConfig,
-    contact::{Contact, Retry},
+    contact::{Contact, Retry, alarm_of},
     faults::{Verdict, told},
     lane::{Decision, Finding, Lane},
     pipes::{Answer, Event, Pipes},
@@ -46,13 +46,13 @@ pub struct KafkaCounters {
     pub batches: Counter,
     /// Bytes of their records.
     pub bytes: Counter,
-    /// Batches that were answered with an error, or lost with their connection.
+    /// Batches that were answered with an error, and streams that lost their connection.
     pub errors: Counter,
     /// Batches sent more than once.
     pub resent: Counter,
     /// Events that may stand twice in their topic.
     pub doubtful: Counter,
-    /// Connections to the cluster that were made.
+    /// Connections made to ask the cluster where everything is.
     pub connects: Counter,
 }
 
@@ -101,8 +101,9 @@ const LOOK_TROUBLED: Duration = Duration::from_millis(20);
 /// request may have to wait for.
 const LOOK_CALM: Duration = Duration::from_secs(1);
 
-/// BOUND: frames in the lanes; with more the sink takes no further ones from the spool.
-const FRAMES_MAX: usize = 4096;
+/// BOUND: frames in the lanes, 4 MiB of headers; with more the sink takes no further ones from the
+/// spool, also of topics that could be delivered to.
+const FRAMES_MAX: usize = 16 * 1024;
 
 /// A lane, and when it is tried again.
 struct Route {
@@ -220,7 +221,7 @@ impl Work {
             let missing = match notice {
                 Notice::Frame(frame) => {
                     let stream = frame.batch.stream;
-                    let missing = self.lane(stream, frame.batch.first_sequence).push(frame);
+                    let missing = self.lane(stream).push(frame);
                     if missing.is_some() {
                         let events = u64::from(frame.batch.count);
                         self.sink.counters.deliveries.taken.add(events);
@@ -228,7 +229,7 @@ impl Work {
                     }
                     missing.unwrap_or(0)
                 }
-                Notice::Lost { stream, end } => self.lane(stream, Sequence(0)).lost(end),
+                Notice::Lost { stream, end } => self.lane(stream).lost(end),
             };
             if missing > 0 {
                 self.sink.alarms.raise(Alarm::SequenceGap);
@@ -238,13 +239,13 @@ impl Work {
         }
     }
 
-    /// The lane of a stream; one that was never seen begins with `first`.
-    fn lane(&mut self, stream: StreamId, first: Sequence) -> &mut Lane {
+    /// The lane of a stream. One that was not in the log at the start begins with its first event.
+    fn lane(&mut self, stream: StreamId) -> &mut Lane {
         let start = &self.start;
         let topics = &mut self.topics;
         let route = self.routes.entry(stream).or_insert_with(|| {
             topics.insert(stream.topic);
-            let delivered = start.delivered.get(&stream).copied().unwrap_or(first);
+            let delivered = start.delivered.get(&stream).copied().unwrap_or(Sequence(0));
             let lineage = start.lineages.iter().find(|l| l.stream == stream).cloned();
             let lane = Lane::new(delivered, lineage);
             Route { lane, retry: Retry::default(), trouble: None }
@@ -273,6 +274,8 @@ impl Work {
                             route.lane.corrupt(at);
                         }
                         ReadFault::Gone => {
+                            self.sink.alarms.raise(Alarm::SequenceGap);
+                            tracing::error!(events, "a frame is not in the log any more");
                             counters.quarantined_missing.add(events);
                             route.lane.corrupt(at);
                         }
@@ -289,13 +292,18 @@ impl Work {
             match event {
                 Event::Answered(answer) => self.answered(&answer),
                 Event::Closed(streams, fault) => {
-                    self.contact.trouble(&fault);
+                    // One that nobody used is closed by the broker after a while.
+                    tracing::info!(%fault, streams = streams.len(), "a connection is gone");
                     self.contact.look_soon();
                     for stream in streams {
                         let Some(route) = self.routes.get_mut(&stream) else { continue };
                         self.sink.counters.errors.add(1);
+                        let halted = route.lane.is_halted();
                         route.lane.disconnected(|bytes| self.sink.reads.give_back(bytes));
-                        route.retry.later();
+                        route.trouble = Some(alarm_of(&fault));
+                        if !halted {
+                            route.retry.later();
+                        }
                     }
                 }
             }
@@ -306,6 +314,7 @@ impl Work {
         let Answer { stream, at, code, verdict, offset } = *answer;
         let Some(route) = self.routes.get_mut(&stream) else { return };
         let counters = &self.sink.counters;
+        let halted = route.lane.is_halted();
         let finding = route.lane.answered(at, verdict, offset, |b| self.sink.reads.give_back(b));
         match finding {
             Finding::Delivered(events) | Finding::WentBack(events) => {
@@ -313,11 +322,13 @@ impl Work {
                 counters.batches.add(1);
                 route.retry = Retry::default();
                 route.trouble = None;
-                self.contact.is_fine();
             }
             _ => {
                 counters.errors.add(1);
-                route.retry.later();
+                // What comes behind the first failure of a round follows from it.
+                if !halted {
+                    route.retry.later();
+                }
             }
         }
         match finding {
@@ -327,12 +338,14 @@ impl Work {
                 tracing::error!(%stream, offset, "the partition took a batch at an offset it had passed");
             }
             Finding::Forgotten(events) => {
+                route.trouble = None;
                 self.sink.alarms.raise(Alarm::KafkaForgot);
                 counters.doubtful.add(events);
                 let code = told(code);
                 tracing::error!(%stream, code, events, "the broker forgot the stream; it begins anew, and these may stand twice");
             }
             Finding::SetAside(events) => {
+                route.trouble = None;
                 self.sink.alarms.raise(Alarm::KafkaRejected);
                 counters.deliveries.quarantined_refused.add(events);
                 let code = told(code);
@@ -356,8 +369,9 @@ impl Work {
 
     /// Asks the cluster what has to be known before more can be sent.
     async fn ask(&mut self) {
-        let lacks = self.lacks_topic();
-        let events = self.contact.look(&self.topics, lacks, &self.sink.counters.connects).await;
+        let lacks = self.lacks_something();
+        self.contact.lacks(lacks);
+        let events = self.contact.look(&self.topics, &self.sink.counters.connects).await;
         if let Some(brokers) = events {
             let events = self.pipes.place(&brokers);
             self.handle(events);
@@ -370,7 +384,7 @@ impl Work {
     fn settle_alarms(&mut self) {
         for alarm in [Alarm::KafkaFailing, Alarm::KafkaRefusing] {
             let lanes = self.routes.values().any(|r| r.trouble == Some(alarm));
-            let trouble = lanes || self.contact.trouble_is(alarm);
+            let trouble = lanes || self.contact.trouble_is(alarm) || self.pipes.is_unreached(alarm);
             if trouble && self.raised.insert(alarm.label()) {
                 self.sink.alarms.raise(alarm);
             }

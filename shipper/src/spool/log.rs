@@ -224,11 +224,21 @@ impl<F> Log<F> {
 
     /// Events that a sink has not delivered, from the segments' summaries.
     pub(crate) fn backlog_events(&self, sink: &SinkCursor) -> u64 {
-        let mut ends: BTreeMap<StreamId, (Sequence, Sequence)> = BTreeMap::new();
+        let ranges = self.ranges();
+        ranges.iter().map(|(stream, (first, end))| sink.pending(stream, *first, *end)).sum()
+    }
+
+    /// The first sequence of each stream that lives in the log.
+    pub(crate) fn firsts(&self) -> impl Iterator<Item = (StreamId, Sequence)> + use<F> {
+        self.ranges().into_iter().map(|(stream, (first, _))| (stream, first))
+    }
+
+    fn ranges(&self) -> BTreeMap<StreamId, (Sequence, Sequence)> {
+        let mut ranges: BTreeMap<StreamId, (Sequence, Sequence)> = BTreeMap::new();
         for entry in self.segments.values().flat_map(|s| &s.summary.streams) {
-            let range = ends.entry(entry.stream).or_insert((entry.first, entry.end));
+            let range = ranges.entry(entry.stream).or_insert((entry.first, entry.end));
             *range = (range.0.min(entry.first), range.1.max(entry.end));
         }
-        ends.iter().map(|(stream, (first, end))| sink.pending(stream, *first, *end)).sum()
+        ranges
     }
 }

@@ -285,8 +285,13 @@ impl<D: Disk + Clone, T: Timer> Spool<D, T> {
     /// What a sink has behind it, and how many events in the log it has not.
     #[must_use]
     pub fn sink_start(&self, sink: &str) -> (cursors::SinkCursor, u64) {
-        let cursor = self.shared.cursors.borrow().sinks.get(sink).cloned().unwrap_or_default();
-        let backlog = self.shared.log.borrow().backlog_events(&cursor);
+        let log = self.shared.log.borrow();
+        let mut cursor = self.shared.cursors.borrow().sinks.get(sink).cloned().unwrap_or_default();
+        // What a sink never decided on begins where the log does: all count from there.
+        for (stream, first) in log.firsts() {
+            cursor.delivered.entry(stream).or_insert(first);
+        }
+        let backlog = log.backlog_events(&cursor);
         (cursor, backlog)
     }
 

@@ -15,7 +15,7 @@ pub(crate) async fn keep<D: Disk>(
     to: u32,
 ) -> io::Result<()> {
     let bytes = (to - from).min(KEPT_BYTES_MAX);
-    tracing::error!(generation, from, to, "corrupt range in the log, keeping a copy");
+    tracing::error!(generation, from, to, "keeping a copy of a range of the log");
     let folder = "quarantine";
     let name = format!("{generation:010}-{from:010}.bytes");
     if disk.list(folder).await?.iter().any(|(known, _)| *known == name) {

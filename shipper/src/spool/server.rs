@@ -87,10 +87,7 @@ impl<D: Disk, T: Timer> Server<D, T> {
         let cursor = next.sinks.entry(sink.to_owned()).or_default();
         match command {
             Command::Seal(seal) => cursor.seals.push(seal.clone()),
-            Command::Keep { frame } => {
-                self.keep(frame).await;
-                return Ok(());
-            }
+            Command::Keep { frame } => return self.copy(frame).await,
             Command::Unseal { key } => cursor.seals.retain(|s| s.key != *key),
             Command::Advance { ends, key } => {
                 ends.iter().for_each(|(stream, end)| cursor.advance(*stream, *end));
@@ -188,6 +185,16 @@ impl<D: Disk, T: Timer> Server<D, T> {
         }
         self.shared.log.borrow_mut().set_index(generation, &walked.frames);
         Ok(())
+    }
+
+    /// Keeps a copy of a frame that is sound, and that a sink cannot deliver.
+    async fn copy(&self, frame: &FrameHeader) -> io::Result<()> {
+        let (generation, from) = (frame.position.generation(), frame.position.offset());
+        let file = self.shared.log.borrow().segment(generation).map(|s| Rc::clone(&s.file));
+        let gone = || io::Error::new(io::ErrorKind::NotFound, "the segment is gone");
+        let file = file.ok_or_else(gone)?;
+        let to = from + frame.frame_bytes() as u32;
+        quarantine::keep(&self.shared.disk, &file, generation, from, to).await
     }
 
     async fn keep(&self, frame: &FrameHeader) {

@@ -138,7 +138,7 @@ impl World {
         let frame = sending.frame;
         let number = sending.lineage.number(frame.batch.first_sequence).unwrap();
         self.sent.push_back((number, frame));
-        self.lane.sent(frame.position);
+        self.lane.sent(frame.position, 0, drop);
     }
 
     fn process(&mut self, refuse: Option<i16>) {
@@ -273,7 +273,7 @@ fn a_batch_that_is_never_taken_is_set_aside_with_a_copy_and_the_rest_goes_on() {
     world.send();
     world.process(None);
     world.hear();
-    for _ in 0..TRIES_MAX {
+    for _ in 0..REFUSALS_MAX {
         world.lane.resume();
         world.send();
         world.process(Some(TOO_LARGE));

@@ -3,7 +3,11 @@
 use super::{Deciding, Work};
 use crate::{
     alarms::Alarm,
-    kafka::{cluster::Topic, lane::Decision, lineage::partition_of},
+    kafka::{
+        cluster::Topic,
+        lane::{Decision, Lane},
+        lineage::partition_of,
+    },
     spool::{cursors::Lineage, port::Command},
 };
 use brink_proto::ids::{Sequence, StreamId};
@@ -44,13 +48,26 @@ impl Work {
         }
     }
 
-    /// Decides what the lanes want: acknowledged batches of all of them at once, or else one break.
+    /// Decides what the lanes want: one break, which are few, or else the acknowledged batches of
+    /// all of them at once.
     pub(super) fn decide(&mut self) {
         if self.deciding.is_some() || Instant::now() < self.decide_at {
             return;
         }
         let wanted = self.routes.iter().filter_map(|(s, r)| Some((*s, r.lane.decision()?)));
         let wanted: Vec<(StreamId, Decision)> = wanted.collect();
+        let one = wanted.iter().find_map(|(stream, decision)| {
+            let stream = *stream;
+            let command = match decision {
+                Decision::Break(at) => Command::Break { stream, at: *at },
+                Decision::Keep(frame) => Command::Keep { frame: *frame },
+                Decision::Advance(_) | Decision::Begin(_) => return None,
+            };
+            Some((command, (stream, decision.clone())))
+        });
+        if let Some((command, decision)) = one {
+            return self.command(command, vec![decision]);
+        }
         let ends = wanted.iter().filter_map(|(stream, decision)| match decision {
             Decision::Advance(end) => Some((*stream, *end)),
             _ => None,
@@ -59,18 +76,7 @@ impl Work {
         if !ends.is_empty() {
             let advances = |(_, d): &(StreamId, Decision)| matches!(d, Decision::Advance(_));
             let decisions = wanted.into_iter().filter(advances).collect();
-            return self.command(Command::Advance { ends, key: None }, decisions);
-        }
-        let one = wanted.into_iter().find_map(|(stream, decision)| {
-            let command = match &decision {
-                Decision::Break(at) => Command::Break { stream, at: *at },
-                Decision::Keep(frame) => Command::Keep { frame: *frame },
-                Decision::Advance(_) | Decision::Begin(_) => return None,
-            };
-            Some((command, (stream, decision)))
-        });
-        if let Some((command, decision)) = one {
-            self.command(command, vec![decision]);
+            self.command(Command::Advance { ends, key: None }, decisions);
         }
     }
 
@@ -85,7 +91,12 @@ impl Work {
             return;
         }
         let mut lineages = Vec::new();
-        let wanted = self.routes.iter().filter_map(|(stream, route)| match route.lane.decision() {
+        let Some(cluster) = self.contact.cluster() else { return };
+        let there = |stream: &StreamId| {
+            matches!(cluster.topics.get(&stream.topic), Some(Topic::There { .. }))
+        };
+        let wanted = self.routes.iter().filter(|(stream, _)| there(stream));
+        let wanted = wanted.filter_map(|(stream, route)| match route.lane.decision() {
             Some(Decision::Begin(first)) => Some((*stream, first)),
             _ => None,
         });
@@ -107,11 +118,17 @@ impl Work {
         }
     }
 
-    /// Whether a topic is wanted that was not there when the cluster was looked at.
-    pub(super) fn lacks_topic(&self) -> bool {
+    /// Whether something is wanted that was not there when the cluster was looked at: a topic, or a
+    /// leader that is known.
+    pub(super) fn lacks_something(&self) -> bool {
         let Some(cluster) = self.contact.cluster() else { return true };
         let there = |topic| matches!(cluster.topics.get(topic), Some(Topic::There { .. }));
+        let led = |stream: &StreamId| {
+            self.leader_of(stream).is_some_and(|leader| cluster.brokers.contains_key(&leader))
+        };
+        let waits = |lane: &Lane| lane.len() > 0 && lane.lineage.is_some();
         !self.topics.iter().all(there)
+            || self.routes.iter().any(|(stream, route)| waits(&route.lane) && !led(stream))
     }
 
     /// Lineages of another cluster, or of a topic that was made anew, are void.
@@ -121,13 +138,15 @@ impl Work {
             let Some(lineage) = &route.lane.lineage else { continue };
             let Some(Topic::There { id, .. }) = cluster.topics.get(&stream.topic) else { continue };
             if lineage.cluster != cluster.id || lineage.topic != *id {
+                if !route.lane.disown() {
+                    continue;
+                }
                 self.sink.alarms.raise(Alarm::KafkaForgot);
                 tracing::error!(
                     %stream,
                     "the cluster or the topic was made anew; what was delivered is not in it, the \
                      stream begins anew"
                 );
-                route.lane.disown();
             }
         }
     }

@@ -1,9 +1,12 @@
 //! What is read from the spool, and sent.
 
 use super::Work;
-use crate::kafka::{
-    cluster::{Topic, topic_name},
-    pipes::Batch,
+use crate::{
+    alarms::Alarm,
+    kafka::{
+        cluster::{Topic, topic_name},
+        pipes::Batch,
+    },
 };
 use brink_proto::ids::StreamId;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -35,6 +38,10 @@ impl Work {
         }
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let now_ms = now.as_millis() as i64;
+        if !self.pipes.is_open(leader) {
+            // There are fewer buffers than streams could use: one that cannot send keeps none.
+            return route.lane.put_back(|bytes| self.sink.reads.give_back(bytes));
+        }
         while self.pipes.is_open(leader) {
             let Some(sending) = route.lane.sending(now_ms) else { break };
             let frame = sending.frame;
@@ -54,11 +61,14 @@ impl Work {
             let counters = &self.sink.counters;
             if doubtful > 0 {
                 counters.doubtful.add(doubtful);
+                self.sink.alarms.raise(Alarm::KafkaForgot);
                 let (first, events) = (first.0, doubtful);
                 tracing::warn!(%stream, first, events, "sent long ago, perhaps; may stand twice");
             }
             counters.bytes.add(u64::from(frame.batch.payload_bytes));
-            counters.resent.add(u64::from(route.lane.sent(frame.position)));
+            let free = |bytes| self.sink.reads.give_back(bytes);
+            let again = route.lane.sent(frame.position, doubtful, free);
+            counters.resent.add(u64::from(again));
         }
         while let Some(frame) = route.lane.wanted() {
             if !self.sink.reads.try_request(frame) {
@@ -70,7 +80,7 @@ impl Work {
     }
 
     /// Who leads the partition of a stream, if it has one and somebody does.
-    fn leader_of(&self, stream: &StreamId) -> Option<i32> {
+    pub(super) fn leader_of(&self, stream: &StreamId) -> Option<i32> {
         let lineage = self.routes.get(stream)?.lane.lineage.as_ref()?;
         let topic = self.contact.cluster()?.topics.get(&stream.topic)?;
         let Topic::There { leaders, .. } = topic else { return None };
