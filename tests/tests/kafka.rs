@@ -155,7 +155,13 @@ fn neither_kills_nor_cut_connections_lose_an_event_or_write_one_twice() {
     let cuts = proxy.cuts();
     proxy.cut_every(0);
     let serving = site.serve();
-    eventually("the backlog is in Kafka", || sink(&serving)["pending"] == 0);
+    // After many kills there is much of it: it may take its time, as long as it moves.
+    let pending = || sink(&serving)["pending"].as_u64().expect("a number");
+    let mut left = pending();
+    while left > 0 {
+        eventually("more of the backlog is in Kafka", || pending() < left);
+        left = pending();
+    }
     assert_eq!(serving.stop().code(), Some(0));
     assert!(cuts > kills, "{cuts} cuts");
 
