@@ -7,13 +7,11 @@ The same as count_duckdb.py, without the bloom filters: Spark uses them and does
 
 import argparse
 import json
-import os
-import sys
 import tempfile
 
 import pyspark
-from pyspark.sql import SparkSession
 from pyspark.sql import functions as f
+from spark_session import session
 
 
 def arguments():
@@ -26,30 +24,8 @@ def arguments():
     return parser.parse_args()
 
 
-def session(scratch):
-    """Spark in this process, on loopback, with everything that it writes below `scratch`."""
-    os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
-    os.environ["PYSPARK_PYTHON"] = sys.executable
-    java = f"-Djava.io.tmpdir={scratch} -XX:+UseSerialGC -XX:TieredStopAtLevel=1"
-    settings = {
-        "spark.driver.memory": "1g",
-        "spark.driver.host": "127.0.0.1",
-        "spark.driver.bindAddress": "127.0.0.1",
-        "spark.driver.extraJavaOptions": java,
-        "spark.local.dir": scratch,
-        "spark.sql.warehouse.dir": f"{scratch}/warehouse",
-        "spark.sql.session.timeZone": "UTC",
-        "spark.sql.shuffle.partitions": "1",
-        # Partitions are text: hour 07 is not the number 7.
-        "spark.sql.sources.partitionColumnTypeInference.enabled": "false",
-        "spark.ui.enabled": "false",
-    }
-    builder = SparkSession.builder.master("local[2]").appName("brink readers")
-    for key, value in settings.items():
-        builder = builder.config(key, value)
-    spark = builder.getOrCreate()
-    spark.sparkContext.setLogLevel("ERROR")
-    return spark
+# Partitions are text: hour 07 is not the number 7.
+SETTINGS = {"spark.sql.sources.partitionColumnTypeInference.enabled": "false"}
 
 
 def report(spark, asked):
@@ -88,7 +64,7 @@ def report(spark, asked):
 def main():
     asked = arguments()
     with tempfile.TemporaryDirectory(prefix="brink-spark.") as scratch:
-        spark = session(scratch)
+        spark = session(scratch, SETTINGS)
         print(json.dumps(report(spark, asked)))
         spark.stop()
 

@@ -23,19 +23,19 @@
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-cache=${BRINK_CACHE:-$HOME/.cache/brink}
-readonly UNAVAILABLE=69
+readonly WHAT=broker LOG=broker.log
 # Sixteen bytes in base64; every broker is a cluster of its own all the same.
 readonly CLUSTER_ID=QnJpbmtUZXN0Q2x1c3Rlcg
 # It keeps a test's key from nobody.
 readonly STORE_PASSWORD=not-a-secret
-readonly READ_SECONDS_MAX=120 FETCH_SECONDS_MAX=600 START_SECONDS_MAX=60 STOP_SECONDS_MAX=20 RUN_SECONDS_MAX=1800
-
-say() { echo "kafka.sh: $*" >&2; }
-unavailable() { say "$*"; exit "$UNAVAILABLE"; }
+readonly READ_SECONDS_MAX=120 FETCH_SECONDS_MAX=600 START_SECONDS_MAX=60
+. "$here/service.sh"
 
 # The folder of the jars; its name changes with the pom.
 jars() { echo "$cache/kafka-$(sha256sum "$here/kafka/pom.xml" | cut -c1-12)"; }
+
+mark() { echo "-Dbrink.dir=$1"; }
+is_home() { [[ -e "$1/server.properties" ]]; }
 
 fetch() {
     local jars java
@@ -48,33 +48,9 @@ fetch() {
     [[ -e "$jars/complete" ]] && return
     command -v mvn >/dev/null ||
         unavailable "there is no mvn; install Maven, which collects the broker's jars"
-    mkdir -p "$jars"
-    # Tests that start at once fetch once.
-    exec 9>"$jars/lock"
-    flock -w "$FETCH_SECONDS_MAX" 9 || unavailable "another fetch holds $jars/lock"
-    if [[ ! -e "$jars/complete" ]]; then
-        say "collecting the broker's jars into $jars"
-        timeout "$FETCH_SECONDS_MAX" mvn --batch-mode --file "$here/kafka/pom.xml" \
-            dependency:copy-dependencies "-DoutputDirectory=$jars" \
-            >"$jars/fetch.log" 2>&1 </dev/null || {
-            grep -F '[ERROR]' "$jars/fetch.log" | head -n 5 >&2 || true
-            unavailable "Maven could not collect the jars; all it said is in $jars/fetch.log"
-        }
-        touch "$jars/complete"
-    fi
-    exec 9>&-
-}
-
-# A port that nobody listens on, below those that the kernel gives to outgoing connections.
-free_port() {
-    local port hex
-    for _ in {1..100}; do
-        port=$((20000 + RANDOM % 12000))
-        hex=$(printf ':%04X ' "$port")
-        cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | grep -qF "$hex" || { echo "$port"; return; }
-    done
-    say "no free port was found in 100 tries"
-    return 1
+    once "$jars" "collecting the broker's jars into $jars" "Maven could not collect the jars" \
+        mvn --batch-mode --file "$here/kafka/pom.xml" dependency:copy-dependencies \
+        "-DoutputDirectory=$jars"
 }
 
 # A certificate for 127.0.0.1 that vouches for itself.
@@ -129,14 +105,7 @@ become_java() {
     # The broker lives for seconds: a small heap, the collector that starts fastest, and no optimising
     # compiler.
     exec java -Xms128m -Xmx512m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Dlog4j2.level=INFO \
-        -Dbrink.dir="$dir" -cp "$(jars)/*" "$@"
-}
-
-# Whether the broker of a folder runs. It is known by its command line too: ids are used again.
-is_running() {
-    local pid
-    pid=$(cat "$1/pid" 2>/dev/null) || return 1
-    cat "/proc/$pid/cmdline" 2>/dev/null | tr '\0' '\n' | grep -qxF -- "-Dbrink.dir=$1"
+        "$(mark "$dir")" -cp "$(jars)/*" "$@"
 }
 
 wait_until_started() {
@@ -172,73 +141,12 @@ start_once() {
     echo "version=$(basename "$(jars)"/kafka-clients-*.jar .jar | sed 's/kafka-clients-//')"
 }
 
-start() {
-    local dir=$1
-    fetch
-    # Somebody may take the port between the choice and the start.
-    for _ in 1 2 3; do
-        start_once "$dir" && return
-        halt "$dir"
-        grep -qF 'Address already in use' "$dir/broker.log" 2>/dev/null || break
-        say "a port was taken meanwhile; trying others"
-    done
-    say "the broker did not start; the end of its log:"
-    tail -n 30 "$dir/broker.log" >&2 || true
-    exit 1
-}
-
-# Stops the broker of a folder, if it runs.
-halt() {
-    local dir=$1 pid
-    is_running "$dir" || return 0
-    pid=$(cat "$dir/pid")
-    kill "$pid" 2>/dev/null || true
-    for _ in $(seq $((STOP_SECONDS_MAX * 10))); do
-        is_running "$dir" || return 0
-        sleep 0.1
-    done
-    say "the broker $pid did not end within $STOP_SECONDS_MAX s; killing it"
-    kill -KILL "$pid" 2>/dev/null || true
-}
-
-stop() {
-    local dir=$1
-    [[ -e "$dir/server.properties" ]] || { say "$dir is no folder of a broker"; exit 1; }
-    halt "$dir"
-    rm -rf "$dir"
-    say "stopped, and removed $dir"
-}
-
 read_topic() {
     fetch
     timeout "$READ_SECONDS_MAX" java -Xmx256m -cp "$(jars)/*" "$here/kafka/ReadTopic.java" "$@"
 }
 
-new_dir() { mktemp -d "${TMPDIR:-/tmp}/brink-kafka.XXXXXX"; }
-
-run() {
-    # Not local: the trap runs when this function has been left.
-    run_dir=$(new_dir)
-    # Whatever ends this script ends the broker.
-    trap 'halt "$run_dir"; rm -rf "$run_dir"' EXIT
-    trap 'exit 1' INT TERM HUP
-    start "$run_dir"
-    # BOUND: nobody's test takes this long.
-    timeout --foreground "$RUN_SECONDS_MAX" cat >/dev/null ||
-        say "stopping after $RUN_SECONDS_MAX s"
-}
-
 case "${1:-}" in
-    fetch) fetch ;;
-    start)
-        dir=${2:-$(new_dir)}
-        mkdir -p "$dir"
-        dir=$(cd "$dir" && pwd)
-        start "$dir"
-        say "the broker runs; stop it with: $0 stop $dir"
-        ;;
-    stop) stop "$(cd "${2:?usage: kafka.sh stop DIR}" && pwd)" ;;
-    run) run ;;
     read) read_topic "${@:2}" ;;
-    *) sed -n '2,/^set /s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+    *) serve "$@" ;;
 esac

@@ -11,11 +11,10 @@ import argparse
 import json
 import os
 import re
-import sys
 import tempfile
 
 import pyspark
-from pyspark.sql import SparkSession
+from spark_session import session
 
 
 def arguments():
@@ -29,33 +28,16 @@ def arguments():
     return parser.parse_args()
 
 
-def session(scratch):
-    """Spark in this process, on loopback, with everything that it writes below `scratch`."""
-    os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
-    os.environ["PYSPARK_PYTHON"] = sys.executable
-    java = f"-Djava.io.tmpdir={scratch} -Dderby.system.home={scratch} -Duser.timezone=UTC"
-    settings = {
-        "spark.driver.memory": "1g",
-        "spark.driver.host": "127.0.0.1",
-        "spark.driver.bindAddress": "127.0.0.1",
-        "spark.driver.extraJavaOptions": f"{java} -XX:+UseSerialGC -XX:TieredStopAtLevel=1",
-        "spark.local.dir": scratch,
-        "spark.sql.warehouse.dir": f"{scratch}/warehouse",
+def settings(scratch):
+    """A metastore of its own below `scratch`."""
+    return {
         "spark.hadoop.javax.jdo.option.ConnectionURL":
             f"jdbc:derby:;databaseName={scratch}/metastore;create=true",
         "spark.hadoop.hive.exec.scratchdir": f"{scratch}/hive",
-        "spark.sql.session.timeZone": "UTC",
-        "spark.sql.shuffle.partitions": "1",
         # A plan that is run as it is printed, so that its figures can be asked for.
         "spark.sql.adaptive.enabled": "false",
-        "spark.ui.enabled": "false",
+        "spark.sql.catalogImplementation": "hive",
     }
-    builder = SparkSession.builder.master("local[2]").appName("brink tables").enableHiveSupport()
-    for key, value in settings.items():
-        builder = builder.config(key, value)
-    spark = builder.getOrCreate()
-    spark.sparkContext.setLogLevel("ERROR")
-    return spark
 
 
 def statements(text):
@@ -168,7 +150,7 @@ def report(spark, asking):
 def main():
     asking = arguments()
     with tempfile.TemporaryDirectory(prefix="brink-tables.") as scratch:
-        spark = session(scratch)
+        spark = session(scratch, settings(scratch))
         print(json.dumps(report(spark, asking)))
         spark.stop()
 

@@ -16,19 +16,15 @@ use std::{
 };
 
 /// What the scripts answer when a service cannot be had here.
-pub const UNAVAILABLE: i32 = 69;
+const UNAVAILABLE: i32 = 69;
 
 /// A file of `tests/services/`.
-#[must_use]
-pub fn script(name: &str) -> PathBuf {
+fn script(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("services").join(name)
 }
 
 /// Says that a test has not run, where everybody sees it, or fails.
-///
-/// # Panics
-/// When services are required.
-pub fn is_missing(what: &str, from: &str) {
+fn is_missing(what: &str, from: &str) {
     let text = format!(
         "{what} cannot be had here; why is said above by its script.\n  \
          It comes from the package registry that is set up for {from}; after that, no network is \
@@ -110,11 +106,57 @@ impl Python {
     }
 }
 
+/// A service that a script runs, and that ends with this value.
+pub(crate) struct Service {
+    child: Child,
+    /// The script stops the service when this is closed, which the kernel does if nobody else does.
+    held: Option<ChildStdin>,
+    /// What the script has told of it.
+    pub(crate) facts: BTreeMap<String, String>,
+}
+
+impl Service {
+    /// Starts `what` by a script, with variables; nothing where it cannot be had. It comes `from`
+    /// there.
+    pub(crate) fn start(
+        name: &str,
+        variables: &[(&str, String)],
+        what: &str,
+        from: &str,
+    ) -> Option<Service> {
+        let mut command = Command::new(script(name));
+        command.envs(variables.iter().map(|(key, value)| (key, value)));
+        command.arg("run").stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().expect("bash runs");
+        let held = child.stdin.take();
+        let told = BufReader::new(child.stdout.take().expect("piped"));
+        let mut facts = BTreeMap::new();
+        for line in told.lines().map_while(Result::ok) {
+            let (key, value) = line.split_once('=').expect("the script tells facts");
+            facts.insert(key.to_owned(), value.to_owned());
+            // The version is told last.
+            if key == "version" {
+                return Some(Service { child, held, facts });
+            }
+        }
+        let status = child.wait().expect("a child");
+        assert_eq!(status.code(), Some(UNAVAILABLE), "tests/services/{name} failed: {status}");
+        is_missing(what, from);
+        None
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        drop(self.held.take());
+        let _ = self.child.wait();
+    }
+}
+
 /// A real Kafka broker, which ends with this value.
 pub struct Broker {
-    child: Child,
-    /// The script stops the broker when this is closed, which the kernel does if nobody else does.
-    held: Option<ChildStdin>,
+    /// Ends it when this is dropped.
+    _service: Service,
     /// Where it takes clients in the clear.
     pub address: SocketAddr,
     /// Where it takes them with TLS and a user: [`Broker::USER`] with [`Broker::PASSWORD`].
@@ -147,39 +189,21 @@ impl Broker {
     /// As [`Broker::start`].
     #[must_use]
     pub fn start_with(variables: &[(&str, String)]) -> Option<Broker> {
-        let mut command = Command::new(script("kafka.sh"));
-        command.envs(variables.iter().map(|(key, value)| (key, value)));
-        command.arg("run").stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = command.spawn().expect("bash runs");
-        let held = child.stdin.take();
-        let told = BufReader::new(child.stdout.take().expect("piped"));
-        let mut facts = BTreeMap::new();
-        for line in told.lines().map_while(Result::ok) {
-            let (key, value) = line.split_once('=').expect("the script tells facts");
-            facts.insert(key.to_owned(), value.to_owned());
-            // The version is told last.
-            if key == "version" {
-                let address = |key: &str| facts[key].parse().expect("an address");
-                let pid = fs::read_to_string(Path::new(&facts["dir"]).join("pid"));
-                return Some(Broker {
-                    child,
-                    held,
-                    address: address("address"),
-                    secure: address("secure"),
-                    ca_file: facts["ca_file"].clone().into(),
-                    version: facts["version"].clone(),
-                    process: pid.expect("a pid file").trim().parse().expect("a number"),
-                });
-            }
-        }
-        let status = child.wait().expect("a child");
-        assert_eq!(status.code(), Some(UNAVAILABLE), "tests/services/kafka.sh failed: {status}");
-        is_missing("The Kafka broker", "Maven, by `tests/services/kafka.sh fetch`");
-        None
+        let from = "Maven, by `tests/services/kafka.sh fetch`";
+        let service = Service::start("kafka.sh", variables, "The Kafka broker", from)?;
+        let fact = |key: &str| service.facts[key].clone();
+        let address = |key: &str| fact(key).parse().expect("an address");
+        let pid = fs::read_to_string(Path::new(&fact("dir")).join("pid")).expect("a pid file");
+        Some(Broker {
+            address: address("address"),
+            secure: address("secure"),
+            ca_file: fact("ca_file").into(),
+            version: fact("version"),
+            process: pid.trim().parse().expect("a number"),
+            _service: service,
+        })
     }
-}
 
-impl Broker {
     /// What Apache's own consumer sees of a topic, decoded with a descriptor set.
     ///
     /// # Panics
@@ -213,7 +237,5 @@ impl Drop for Broker {
     fn drop(&mut self) {
         // One that is stopped cannot be asked to end.
         self.freeze(false);
-        drop(self.held.take());
-        let _ = self.child.wait();
     }
 }

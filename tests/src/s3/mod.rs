@@ -2,33 +2,24 @@
 
 pub mod proxy;
 
-use crate::services::{UNAVAILABLE, is_missing, script};
+use crate::services::Service;
 use brink_shipper::objects::store::StoreConfig;
 use futures_lite::StreamExt;
 use object_store::{ObjectStore, ObjectStoreExt, path::Path as Key};
 use std::{
-    collections::BTreeMap,
     fs,
-    io::{BufRead, BufReader},
     net::SocketAddr,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
-    process::{Child, ChildStdin, Command, Stdio},
     sync::Arc,
 };
 use tempfile::TempDir;
 
 /// The server, which ends with this value.
 pub struct S3Server {
-    child: Child,
-    /// The script stops the server when this is closed, which the kernel does if nobody else does.
-    held: Option<ChildStdin>,
-    facts: BTreeMap<String, String>,
+    service: Service,
     home: TempDir,
 }
-
-/// What the script tells, the last of it last.
-const FACTS: [&str; 5] = ["endpoint", "bucket", "access_key", "secret_key", "version"];
 
 impl S3Server {
     /// Starts one; nothing where it cannot be had.
@@ -37,26 +28,12 @@ impl S3Server {
     /// When it could be had, and does not start.
     #[must_use]
     pub fn start() -> Option<S3Server> {
-        let mut command = Command::new(script("s3.sh"));
-        command.arg("run").stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = command.spawn().expect("bash runs");
-        let held = child.stdin.take();
-        let told = BufReader::new(child.stdout.take().expect("piped"));
-        let mut facts = BTreeMap::new();
-        for line in told.lines().map_while(Result::ok) {
-            let (key, value) = line.split_once('=').expect("the script tells facts");
-            facts.insert(key.to_owned(), value.to_owned());
-            if FACTS.iter().all(|fact| facts.contains_key(*fact)) {
-                let home = tempfile::tempdir().expect("a folder");
-                let server = S3Server { child, held, facts, home };
-                server.write_credentials();
-                return Some(server);
-            }
-        }
-        let status = child.wait().expect("a child");
-        assert_eq!(status.code(), Some(UNAVAILABLE), "tests/services/s3.sh failed: {status}");
-        is_missing("The S3 server", "Go, by `tests/services/s3.sh fetch`");
-        None
+        let from = "Go, by `tests/services/s3.sh fetch`";
+        let service = Service::start("s3.sh", &[], "The S3 server", from)?;
+        let home = tempfile::tempdir().expect("a folder");
+        let server = S3Server { service, home };
+        server.write_credentials();
+        Some(server)
     }
 
     fn write_credentials(&self) {
@@ -76,19 +53,22 @@ impl S3Server {
     /// Its credentials, as they stand in an environment.
     #[must_use]
     pub fn variables(&self) -> [(&str, &str); 2] {
-        [("AWS_ACCESS_KEY_ID", &self.facts["access_key"]), ("AWS_SECRET_ACCESS_KEY", self.secret())]
+        [
+            ("AWS_ACCESS_KEY_ID", &self.service.facts["access_key"]),
+            ("AWS_SECRET_ACCESS_KEY", self.secret()),
+        ]
     }
 
     /// What must be seen nowhere.
     #[must_use]
     pub fn secret(&self) -> &str {
-        &self.facts["secret_key"]
+        &self.service.facts["secret_key"]
     }
 
     /// Its url.
     #[must_use]
     pub fn endpoint(&self) -> &str {
-        &self.facts["endpoint"]
+        &self.service.facts["endpoint"]
     }
 
     /// Where it listens.
@@ -104,7 +84,7 @@ impl S3Server {
     /// The url of a prefix in its bucket.
     #[must_use]
     pub fn url(&self, prefix: &str) -> String {
-        format!("s3://{}/{prefix}", self.facts["bucket"])
+        format!("s3://{}/{prefix}", self.service.facts["bucket"])
     }
 
     /// A client of a prefix in its bucket.
@@ -114,7 +94,7 @@ impl S3Server {
     #[must_use]
     pub fn client(&self, prefix: &str) -> Arc<dyn ObjectStore> {
         let config = StoreConfig::S3 {
-            bucket: self.facts["bucket"].clone(),
+            bucket: self.service.facts["bucket"].clone(),
             prefix: prefix.to_owned(),
             endpoint: Some(self.endpoint().to_owned()),
             region: "us-east-1".to_owned(),
@@ -158,11 +138,4 @@ impl S3Server {
 fn block_on<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.expect("a runtime").block_on(future)
-}
-
-impl Drop for S3Server {
-    fn drop(&mut self) {
-        drop(self.held.take());
-        let _ = self.child.wait();
-    }
 }

@@ -1,0 +1,121 @@
+# What the scripts share that run one real service; kafka.sh and s3.sh source it. Each says before
+#
+#   WHAT  LOG  FETCH_SECONDS_MAX     what it is, in a word; its log in its folder; how long a fetch takes
+#   fetch                            brings it, once; `once` helps
+#   start_once DIR                   starts it in a folder, tells its facts, leaves its id in DIR/pid
+#   mark DIR                         the argument of its command line that names the folder
+#   is_home DIR                      whether a folder is one of its own
+#
+# and then `serve` with its own arguments.
+
+cache=${BRINK_CACHE:-$HOME/.cache/brink}
+readonly UNAVAILABLE=69 STOP_SECONDS_MAX=20 RUN_SECONDS_MAX=1800
+
+say() { echo "$(basename "$0"): $*" >&2; }
+unavailable() { say "$*"; exit "$UNAVAILABLE"; }
+
+# once FOLDER DOING FAILED COMMAND…: fills a folder by a command, unless that was done before. Tests that
+# start at once do it once.
+once() {
+    local folder=$1 doing=$2 failed=$3
+    shift 3
+    mkdir -p "$folder"
+    exec 9>"$folder/lock"
+    flock -w "$FETCH_SECONDS_MAX" 9 || unavailable "another fetch holds $folder/lock"
+    if [[ ! -e "$folder/complete" ]]; then
+        say "$doing"
+        timeout "$FETCH_SECONDS_MAX" "$@" >"$folder/fetch.log" 2>&1 </dev/null || {
+            grep -m 5 -F '[ERROR]' "$folder/fetch.log" >&2 || tail -n 5 "$folder/fetch.log" >&2 || true
+            unavailable "$failed; all it said is in $folder/fetch.log"
+        }
+        touch "$folder/complete"
+    fi
+    exec 9>&-
+}
+
+# A port that nobody listens on, below those that the kernel gives to outgoing connections.
+free_port() {
+    local port hex
+    for _ in {1..100}; do
+        port=$((20000 + RANDOM % 12000))
+        hex=$(printf ':%04X ' "$port")
+        cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | grep -qF "$hex" || { echo "$port"; return; }
+    done
+    say "no free port was found in 100 tries"
+    return 1
+}
+
+# Whether the service of a folder runs. It is known by its command line too: ids are used again.
+is_running() {
+    local pid
+    pid=$(cat "$1/pid" 2>/dev/null) || return 1
+    cat "/proc/$pid/cmdline" 2>/dev/null | tr '\0' '\n' | grep -qxF -- "$(mark "$1")"
+}
+
+start() {
+    local dir=$1
+    fetch
+    # Somebody may take the port between the choice and the start.
+    for _ in 1 2 3; do
+        start_once "$dir" && return
+        halt "$dir"
+        grep -qiF 'address already in use' "$dir/$LOG" 2>/dev/null || break
+        say "a port was taken meanwhile; trying others"
+    done
+    say "the $WHAT did not start; the end of its log:"
+    tail -n 30 "$dir/$LOG" >&2 || true
+    exit 1
+}
+
+# Stops the service of a folder, if it runs.
+halt() {
+    local dir=$1 pid
+    is_running "$dir" || return 0
+    pid=$(cat "$dir/pid")
+    kill "$pid" 2>/dev/null || true
+    for _ in $(seq $((STOP_SECONDS_MAX * 10))); do
+        is_running "$dir" || return 0
+        sleep 0.1
+    done
+    say "the $WHAT $pid did not end within $STOP_SECONDS_MAX s; killing it"
+    kill -KILL "$pid" 2>/dev/null || true
+}
+
+stop() {
+    local dir=$1
+    is_home "$dir" || { say "$dir is no folder of a $WHAT"; exit 1; }
+    halt "$dir"
+    rm -rf "$dir"
+    say "stopped, and removed $dir"
+}
+
+new_dir() { mktemp -d "${TMPDIR:-/tmp}/brink-$(basename "$0" .sh).XXXXXX"; }
+
+run() {
+    # Not local: the trap runs when this function has been left.
+    run_dir=$(new_dir)
+    # Whatever ends this script ends the service.
+    trap 'halt "$run_dir"; rm -rf "$run_dir"' EXIT
+    trap 'exit 1' INT TERM HUP
+    start "$run_dir"
+    # BOUND: nobody's test takes this long.
+    timeout --foreground "$RUN_SECONDS_MAX" cat >/dev/null ||
+        say "stopping after $RUN_SECONDS_MAX s"
+}
+
+serve() {
+    local dir
+    case "${1:-}" in
+        fetch) fetch ;;
+        start)
+            dir=${2:-$(new_dir)}
+            mkdir -p "$dir"
+            dir=$(cd "$dir" && pwd)
+            start "$dir"
+            say "the $WHAT runs; stop it with: $0 stop $dir"
+            ;;
+        stop) stop "$(cd "${2:?usage: $(basename "$0") stop DIR}" && pwd)" ;;
+        run) run ;;
+        *) sed -n '2,/^set /s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+    esac
+}
