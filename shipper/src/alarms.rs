@@ -171,6 +171,13 @@ impl Alarms {
         self.active[alarm as usize].swap(false, Ordering::Relaxed)
     }
 
+    /// Clears an alarm, and tells it if it was active before.
+    pub(crate) fn over(&self, alarm: Alarm) {
+        if self.clear(alarm) {
+            tracing::info!(alarm = alarm.label(), "over");
+        }
+    }
+
     /// Whether it is active, and how often it was raised.
     #[must_use]
     pub fn state(&self, alarm: Alarm) -> (bool, u64) {

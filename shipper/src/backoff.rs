@@ -17,6 +17,13 @@ pub struct Backoff {
     random: u64,
 }
 
+/// Between tries on a store, a cluster, or the spool.
+impl Default for Backoff {
+    fn default() -> Backoff {
+        Backoff::new(Duration::from_millis(200), Duration::from_secs(30))
+    }
+}
+
 impl Backoff {
     /// Pauses from about `first` up to `longest`.
     #[must_use]

@@ -34,7 +34,10 @@ use brink_shipper::{
     alarms::Alarms,
     downlink::Downlink,
     intake::{self, ShardEnd, SpoolEnd},
-    kafka::sink::{self as kafka_sink, KafkaSink},
+    kafka::{
+        Tls,
+        sink::{self as kafka_sink, KafkaSink},
+    },
     objects::{
         encode::Encoder,
         sink::{self as object_sink, ObjectCounters, ObjectSink},
@@ -78,10 +81,10 @@ pub(super) fn start(
     let board = Arc::new(board(config, &taken, &spooled, &topics, latency, outcomes));
     let (supply, takers) = table_supply(&board, &wakers)?;
     let (events, inbox) = Events::new();
-    let Taken { folder, store, listeners, admin } = taken;
+    let Taken { folder, store, listeners, admin, tls } = taken;
     let Spooled { handle, shard_ends, objects, kafka, give_up, .. } = spooled;
     let ends = SinkEnds { start: &handle, objects, kafka };
-    let around = Around { topics: &topics, events: &events, options, tables: supply };
+    let around = Around { topics: &topics, events: &events, options, tables: supply, tls };
     let delivery = start_delivery(&board, ends, store, admin.0, around)?;
     let mut sockets: Vec<Vec<_>> = wakers.iter().map(|_| Vec::new()).collect();
     let mut locks = Vec::new();
@@ -130,11 +133,14 @@ struct Taken {
     store: Store,
     listeners: Vec<Bound>,
     admin: (TcpListener, SocketAddr),
+    /// How connections to Kafka are made secret, if they are.
+    tls: Option<Tls>,
 }
 
 impl Taken {
     fn take(config: &EdgeConfig) -> Result<Taken, StartError> {
-        config.kafka.as_ref().map_or(Ok(()), KafkaSink::check)?;
+        let tls = config.kafka.as_ref().and_then(|kafka| kafka.tls.as_ref());
+        let tls = tls.map(Tls::new).transpose()?;
         // The spool's executor would panic where there is no ring, and say nothing of the remedy.
         rungs::probe().map_err(RingSetupError::of_setup)?;
         let folder = SpoolFolder::open(&config.spool.path, config.edge, Claim::Refuse)?;
@@ -145,6 +151,7 @@ impl Taken {
             listeners: bound.collect::<Result<_, _>>()?,
             admin: bind_admin(config.admin)?,
             store: Store::open(&config.store)?,
+            tls,
         })
     }
 }
@@ -255,7 +262,7 @@ fn start_delivery(
     admin: TcpListener,
     around: Around<'_>,
 ) -> Result<Delivery, StartError> {
-    let Around { topics, events, options, tables } = around;
+    let Around { topics, events, options, tables, tls } = around;
     let cpus = board.config.cores.rest.clone();
     let failed = |source| StartError::Thread { name: "encode".to_owned(), source };
     let (spool, reads) = ends.objects;
@@ -279,6 +286,7 @@ fn start_delivery(
         spool,
         reads,
         config,
+        tls,
         start: starts.next().unwrap_or_default(),
         counters,
         spool_counters: Arc::clone(&board.spool),
@@ -304,6 +312,7 @@ struct Around<'a> {
     events: &'a Events,
     options: StartOptions,
     tables: Option<TableSupply>,
+    tls: Option<Tls>,
 }
 
 /// What brings segment tables, and for each shard where they come in.

@@ -13,24 +13,14 @@ use brink_proto::ids::Name;
 use std::{
     collections::{BTreeMap, BTreeSet},
     rc::Rc,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
-/// Between tries.
-const RETRY_FIRST: Duration = Duration::from_millis(200);
-const RETRY_LONGEST: Duration = Duration::from_secs(30);
-
 /// When something is tried again.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Retry {
     at: Option<Instant>,
     backoff: Backoff,
-}
-
-impl Default for Retry {
-    fn default() -> Retry {
-        Retry { at: None, backoff: Backoff::new(RETRY_FIRST, RETRY_LONGEST) }
-    }
 }
 
 impl Retry {

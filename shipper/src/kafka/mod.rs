@@ -32,4 +32,4 @@ mod pipes;
 mod sasl;
 mod tls;
 
-pub use tls::TlsError;
+pub use tls::{Tls, TlsError};

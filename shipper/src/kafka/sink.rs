@@ -10,7 +10,7 @@ use super::{
     faults::{Verdict, told},
     lane::{Decision, Finding, Lane},
     pipes::{Answer, Event, Pipes},
-    tls::{Tls, TlsError},
+    tls::Tls,
 };
 use crate::{
     alarms::{Alarm, Alarms},
@@ -64,6 +64,8 @@ pub struct KafkaSink {
     pub reads: ReadEnd,
     /// The cluster.
     pub config: KafkaConfig,
+    /// How connections to it are made secret, if they are.
+    pub tls: Option<Tls>,
     /// Where the sink stood, and how many events it had before it.
     pub start: (SinkCursor, u64),
     /// What it counts.
@@ -77,20 +79,9 @@ pub struct KafkaSink {
 }
 
 impl KafkaSink {
-    /// Checks what can be checked before anything runs.
-    ///
-    /// # Errors
-    /// [`TlsError`] when the authorities cannot be read.
-    pub fn check(config: &KafkaConfig) -> Result<(), TlsError> {
-        config.tls.as_ref().map(Tls::new).transpose().map(drop)
-    }
-
     /// Runs until told to end, or until a drain is complete.
     pub async fn run(self) {
-        match Work::new(self) {
-            Ok(mut work) => work.run().await,
-            Err(error) => tracing::error!(%error, "nothing is delivered to Kafka"),
-        }
+        Work::new(self).run().await;
     }
 }
 
@@ -123,27 +114,22 @@ struct Work {
     sink: KafkaSink,
     config: Rc<KafkaConfig>,
     routes: BTreeMap<StreamId, Route>,
-    /// Where an earlier start stood, until the stream is seen.
-    start: SinkCursor,
     topics: BTreeSet<Name>,
     contact: Contact,
     pipes: Pipes,
     deciding: Option<Deciding>,
     decide_at: Instant,
     reading: usize,
-    /// Which alarms of ours are up.
-    raised: BTreeSet<&'static str>,
     /// The stream that has its turn first.
     turn: usize,
 }
 
 impl Work {
-    fn new(sink: KafkaSink) -> Result<Work, TlsError> {
+    fn new(mut sink: KafkaSink) -> Work {
         let config = Rc::new(sink.config.clone());
-        let tls = config.tls.as_ref().map(Tls::new).transpose()?.map(Rc::new);
+        let tls = sink.tls.take().map(Rc::new);
         sink.counters.deliveries.backlog.set(sink.start.1);
-        Ok(Work {
-            start: sink.start.0.clone(),
+        Work {
             routes: BTreeMap::new(),
             topics: BTreeSet::new(),
             contact: Contact::new(Rc::clone(&config), tls.clone()),
@@ -151,11 +137,10 @@ impl Work {
             deciding: None,
             decide_at: Instant::now(),
             reading: 0,
-            raised: BTreeSet::new(),
             turn: 0,
             config,
             sink,
-        })
+        }
     }
 
     async fn run(&mut self) {
@@ -241,7 +226,7 @@ impl Work {
 
     /// The lane of a stream. One that was not in the log at the start begins with its first event.
     fn lane(&mut self, stream: StreamId) -> &mut Lane {
-        let start = &self.start;
+        let start = &self.sink.start.0;
         let topics = &mut self.topics;
         let route = self.routes.entry(stream).or_insert_with(|| {
             topics.insert(stream.topic);
@@ -371,8 +356,8 @@ impl Work {
     async fn ask(&mut self) {
         let lacks = self.lacks_something();
         self.contact.lacks(lacks);
-        let events = self.contact.look(&self.topics, &self.sink.counters.connects).await;
-        if let Some(brokers) = events {
+        let brokers = self.contact.look(&self.topics, &self.sink.counters.connects).await;
+        if let Some(brokers) = brokers {
             let events = self.pipes.place(&brokers);
             self.handle(events);
             self.disown();
@@ -385,11 +370,14 @@ impl Work {
         for alarm in [Alarm::KafkaFailing, Alarm::KafkaRefusing] {
             let lanes = self.routes.values().any(|r| r.trouble == Some(alarm));
             let trouble = lanes || self.contact.trouble_is(alarm) || self.pipes.is_unreached(alarm);
-            if trouble && self.raised.insert(alarm.label()) {
-                self.sink.alarms.raise(alarm);
-            }
-            if !trouble && self.raised.remove(alarm.label()) && self.sink.alarms.clear(alarm) {
-                tracing::info!(alarm = alarm.label(), "over");
+            // Nobody else raises these.
+            let (is_up, _) = self.sink.alarms.state(alarm);
+            match trouble {
+                true if !is_up => {
+                    self.sink.alarms.raise(alarm);
+                }
+                true => {}
+                false => self.sink.alarms.over(alarm),
             }
         }
     }

@@ -36,11 +36,14 @@ pub enum TlsError {
 }
 
 /// How connections are made secret.
-pub(crate) struct Tls(TlsConnector);
+pub struct Tls(TlsConnector);
 
 impl Tls {
     /// Reads the authorities.
-    pub(crate) fn new(config: &TlsConfig) -> Result<Tls, TlsError> {
+    ///
+    /// # Errors
+    /// [`TlsError`] when they cannot be read, or there are none.
+    pub fn new(config: &TlsConfig) -> Result<Tls, TlsError> {
         let mut roots = RootCertStore::empty();
         match &config.ca_file {
             Some(path) => {

@@ -84,14 +84,6 @@ const POLL: Duration = Duration::from_millis(50);
 /// The same while somebody waits for the end of a drain.
 const DRAIN_POLL: Duration = Duration::from_millis(5);
 
-/// Between tries on a store that fails: doubled each time up to the longest.
-const RETRY_FIRST: Duration = Duration::from_millis(200);
-const RETRY_LONGEST: Duration = Duration::from_secs(30);
-
-fn backoff() -> Backoff {
-    Backoff::new(RETRY_FIRST, RETRY_LONGEST)
-}
-
 /// Between questions what the store makes of conditions: it may be another one tomorrow.
 const PROBE_INTERVAL: Duration = Duration::from_secs(24 * 3600);
 
@@ -104,7 +96,7 @@ impl ObjectSink {
         self.counters.deliveries.backlog.set(self.start.1);
         let mut planner = Planner::new(self.policy, &self.start.0);
         let started = Instant::now();
-        let (mut is_known, mut probe_at, mut retry) = (false, Duration::ZERO, backoff());
+        let (mut is_known, mut probe_at, mut retry) = (false, Duration::ZERO, Backoff::default());
         loop {
             let phase = *self.phase.borrow();
             if phase == Phase::End || self.spool.is_abandoned() {
@@ -116,7 +108,7 @@ impl ObjectSink {
                 // What was known of the store stands while it does not answer.
                 is_known |= answered;
                 let pause = if answered { PROBE_INTERVAL } else { retry.pause() };
-                retry = if answered { backoff() } else { retry };
+                retry = if answered { Backoff::default() } else { retry };
                 probe_at = started.elapsed() + pause;
             }
             let draining = phase == Phase::Drain;
@@ -228,7 +220,7 @@ impl ObjectSink {
 
     /// Makes a decision durable, however long that takes.
     async fn decide(&mut self, command: Command) -> Result<(), Ended> {
-        let mut retry = backoff();
+        let mut retry = Backoff::default();
         loop {
             while !self.spool.try_send(&command) {
                 self.wait_or_end(POLL).await?;
@@ -257,7 +249,7 @@ impl ObjectSink {
         mut plan: Plan,
         planner: &mut Planner,
     ) -> Result<Option<(Plan, Bytes)>, Ended> {
-        let mut retry = backoff();
+        let mut retry = Backoff::default();
         loop {
             let (same, result) = self.encoder.encode(plan).await.map_err(|error| {
                 self.alarms.raise(Alarm::ThreadLost);
@@ -302,7 +294,7 @@ impl ObjectSink {
 
     /// Whether an object of an earlier start exists already.
     async fn exists(&mut self, key: &str, digest: &str) -> Result<bool, Ended> {
-        let mut retry = backoff();
+        let mut retry = Backoff::default();
         loop {
             let found = unless_ended(self.phase.clone(), self.store.digest_of(key));
             match found.await? {
@@ -318,7 +310,7 @@ impl ObjectSink {
 
     /// Makes the object exist, however long that takes.
     async fn put(&mut self, key: &str, digest: &str, bytes: Bytes) -> Result<(), Ended> {
-        let mut retry = backoff();
+        let mut retry = Backoff::default();
         let mut key = key.to_owned();
         loop {
             let created = self.store.create(&key, bytes.clone(), digest);

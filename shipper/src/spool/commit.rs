@@ -131,7 +131,7 @@ impl<D: Disk, T: Timer> Committer<D, T> {
         self.rings.iter().for_each(|ring| ring.set_fullness(percent));
         // Shards shed from here on, and so no commit ever finds that there is no room.
         if percent < Class::Normal.share_percent() {
-            self.shared.alarm_over(Alarm::SpoolFull);
+            self.shared.alarms.over(Alarm::SpoolFull);
         } else if !self.shared.alarms.state(Alarm::SpoolFull).0 {
             self.shared.alarms.raise(Alarm::SpoolFull);
             tracing::error!(percent, "the spool is nearly full, shards shed by class");
@@ -142,7 +142,7 @@ impl<D: Disk, T: Timer> Committer<D, T> {
     async fn commit(&mut self) {
         while !self.held.is_empty() {
             let Err(error) = self.commit_some().await else {
-                self.shared.alarm_over(Alarm::SpoolDisk);
+                self.shared.alarms.over(Alarm::SpoolDisk);
                 continue;
             };
             let full =

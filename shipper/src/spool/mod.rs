@@ -192,12 +192,6 @@ impl<D: Disk, T: Timer> Shared<D, T> {
         self.give_up.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn alarm_over(&self, alarm: Alarm) {
-        if self.alarms.clear(alarm) {
-            tracing::info!(alarm = alarm.label(), "over");
-        }
-    }
-
     pub(crate) fn committer_is_done(&self) {
         self.counters.finished.set(1);
         self.committer_done.set(true);
