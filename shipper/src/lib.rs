@@ -10,6 +10,7 @@
 //! - [`downlink`]: the other way, tables that the cluster has made, from a store to local disk.
 //! - [`audit`]: whether an hour was delivered whole.
 //! - [`inspect`]: a spool looked at from outside. [`ddl`]: its objects as tables of Hive and Spark.
+//! - [`secret`]: what is read from files of one's own and never printed.
 //! - [`threads`]: where the threads of the appliance run.
 //! - [`counter`], [`alarms`]: what every part counts, and what an operator must look at.
 //! - [`backoff`]: how long to wait between tries on what fails.
@@ -29,6 +30,7 @@ pub mod inspect;
 pub mod intake;
 pub mod kafka;
 pub mod objects;
+pub mod secret;
 pub mod sink;
 pub mod spool;
 pub mod threads;

@@ -1,10 +1,11 @@
 //! `[kafka]`: the cluster that events go to as they are.
 
 use super::{ConfigError, error::Checker, file::KafkaSection};
-use brink_shipper::kafka::config::{
-    KafkaConfig, Mechanism, SaslConfig, Secret, TlsConfig, TopicPolicy,
+use brink_shipper::{
+    kafka::config::{KafkaConfig, Mechanism, SaslConfig, TlsConfig, TopicPolicy},
+    secret::{PrivateFault, Secret, read_private},
 };
-use std::{fs, os::unix::fs::PermissionsExt, path::Path};
+use std::path::Path;
 
 /// Where the password comes from, if no file is named.
 const PASSWORD_VARIABLE: &str = "BRINK_KAFKA_PASSWORD";
@@ -14,9 +15,6 @@ const BROKERS_MAX: usize = 16;
 
 /// Kafka's longest topic name is 249, and ours are at most 32.
 const PREFIX_MAX: usize = 200;
-
-/// Bits of a file's mode that let others than its owner read or change it.
-const MODE_OTHERS: u32 = 0o077;
 
 /// Resolves the section.
 pub(super) fn resolve(
@@ -91,15 +89,15 @@ fn sasl(check: &Checker<'_>, section: &KafkaSection) -> Result<Option<SaslConfig
 /// The first line of a file that only its owner can read.
 fn password_of(check: &Checker<'_>, path: &Path) -> Result<String, ConfigError> {
     let key = "kafka.password_file";
-    let unreadable = |error: std::io::Error| {
-        check.wrong(key, path, &format!("a file with the password in it ({error})"))
-    };
-    let mode = fs::metadata(path).map_err(unreadable)?.permissions().mode();
-    if mode & MODE_OTHERS != 0 {
-        let found = format!("{} with mode {:o}", path.display(), mode & 0o777);
-        return Err(check.wrong(key, found, "a file that only its owner can read: chmod 600"));
-    }
-    let text = fs::read_to_string(path).map_err(unreadable)?;
+    let text = read_private(path).map_err(|fault| match fault {
+        PrivateFault::File(error) => {
+            check.wrong(key, path, &format!("a file with the password in it ({error})"))
+        }
+        PrivateFault::Mode(mode) => {
+            let found = format!("{} with mode {mode:o}", path.display());
+            check.wrong(key, found, "a file that only its owner can read: chmod 600")
+        }
+    })?;
     let password = text.lines().next().unwrap_or_default();
     if password.is_empty() {
         return Err(check.wrong(key, path, "a file with the password in its first line"));
@@ -110,6 +108,7 @@ fn password_of(check: &Checker<'_>, path: &Path) -> Result<String, ConfigError> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::{fs, os::unix::fs::PermissionsExt};
 
     fn resolved(more: &str) -> Result<KafkaConfig, String> {
         let text = format!("brokers = [\"k1:9092\"]\n{more}");

@@ -1,6 +1,7 @@
 //! What has to be known of a cluster before it is spoken to.
 
-use std::{fmt, path::PathBuf};
+use crate::secret::Secret;
+use std::path::PathBuf;
 
 /// A Kafka cluster, and how events get into it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,28 +71,5 @@ impl Mechanism {
             Mechanism::ScramSha256 => "SCRAM-SHA-256",
             Mechanism::ScramSha512 => "SCRAM-SHA-512",
         }
-    }
-}
-
-/// What must not be seen: it shows itself to nobody who only prints it.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Keeps a text.
-    #[must_use]
-    pub fn new(text: String) -> Secret {
-        Secret(text)
-    }
-
-    /// The text, for the one place that sends it.
-    pub(crate) fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("(secret)")
     }
 }

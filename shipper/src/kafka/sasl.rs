@@ -114,7 +114,7 @@ fn field(text: &str, name: char) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kafka::config::Secret;
+    use crate::secret::Secret;
     use proptest::prelude::*;
 
     fn config(mechanism: Mechanism) -> SaslConfig {

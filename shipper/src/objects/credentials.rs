@@ -3,9 +3,9 @@
 //! Lines of `NAME=VALUE`, as systemd's `EnvironmentFile` has them; empty lines and lines that begin
 //! with `#` are passed over. The values are in no error, and nothing here can be printed.
 
+use crate::secret::{PrivateFault, read_private};
 use std::{
-    fs, io,
-    os::unix::fs::PermissionsExt,
+    io,
     path::{Path, PathBuf},
 };
 
@@ -64,12 +64,10 @@ pub enum CredentialsError {
 impl Credentials {
     /// Reads them.
     pub(super) fn read(path: &Path) -> Result<Credentials, CredentialsError> {
-        let failed = |source| CredentialsError::File { path: path.to_owned(), source };
-        let mode = fs::metadata(path).map_err(failed)?.permissions().mode() & 0o7777;
-        if mode & 0o077 != 0 {
-            return Err(CredentialsError::Mode { path: path.to_owned(), mode });
-        }
-        let text = fs::read_to_string(path).map_err(failed)?;
+        let text = read_private(path).map_err(|fault| match fault {
+            PrivateFault::File(source) => CredentialsError::File { path: path.to_owned(), source },
+            PrivateFault::Mode(mode) => CredentialsError::Mode { path: path.to_owned(), mode },
+        })?;
         let (mut access_key, mut secret_key) = (None, None);
         for (at, line) in text.lines().enumerate() {
             let line = line.trim();
@@ -96,6 +94,7 @@ impl Credentials {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::{fs, os::unix::fs::PermissionsExt};
 
     fn read(text: &str, mode: u32) -> Result<Credentials, CredentialsError> {
         let dir = tempfile::tempdir().unwrap();
