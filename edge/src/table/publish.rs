@@ -6,7 +6,7 @@ use brink_shipper::{
         manifest::TableManifest,
         publish::{Publication, PublishError, publish},
     },
-    objects::store::{STORE_URLS, StoreConfig, StorePlace},
+    objects::{options::S3Options, store::STORE_URLS},
 };
 use std::{
     fs, io,
@@ -31,15 +31,8 @@ pub struct PublishOptions {
     /// Where appliances look for it: file:FOLDER or s3://BUCKET/PREFIX.
     #[arg(long)]
     store: String,
-    /// For s3: the store's address.
-    #[arg(long)]
-    endpoint: Option<String>,
-    /// For s3: the region to sign for.
-    #[arg(long, default_value = "us-east-1")]
-    region: String,
-    /// For s3: a file of mode 600 with AWS_ACCESS_KEY_ID=… and AWS_SECRET_ACCESS_KEY=….
-    #[arg(long)]
-    credentials: Option<PathBuf>,
+    #[command(flatten)]
+    s3: S3Options,
     /// Its version, which has to be newer than the one that is announced. The time in seconds since
     /// 1970, if not said.
     #[arg(long)]
@@ -56,9 +49,7 @@ impl PublishOptions {
         PublishOptions {
             table: table.to_owned(),
             store: store.to_owned(),
-            endpoint: None,
-            region: "us-east-1".to_owned(),
-            credentials: None,
+            s3: S3Options::default(),
             version: None,
             json: false,
         }
@@ -100,13 +91,8 @@ pub enum PublishFault {
 /// # Errors
 /// [`PublishFault`]; nothing new is announced then.
 pub fn run(options: &PublishOptions) -> Result<TableManifest, PublishFault> {
-    let place = StorePlace {
-        url: &options.store,
-        endpoint: options.endpoint.as_deref(),
-        region: &options.region,
-        credentials: options.credentials.as_deref(),
-    };
-    let store = StoreConfig::read(place).ok_or_else(|| PublishFault::Url(options.store.clone()))?;
+    let store = options.s3.store(&options.store);
+    let store = store.ok_or_else(|| PublishFault::Url(options.store.clone()))?;
     let path = &options.table;
     let bytes = fs::read(path);
     let bytes = bytes.map_err(|source| PublishFault::File { path: path.clone(), source })?;

@@ -7,12 +7,14 @@
 //! - [`encode`]: the encoder thread, rows into Parquet.
 //! - [`credentials`]: the secrets of a store, from a file. [`store`]: one conditional PUT, and what
 //!   to make of its answer.
+//! - [`options`]: where a store is, as a command line says it.
 //! - [`readback`]: objects as a consumer sees them.
 //! - [`sink`]: the loop that ties them together.
 
 pub mod credentials;
 pub mod encode;
 pub mod key;
+pub mod options;
 pub mod plan;
 pub mod readback;
 pub mod sink;

@@ -7,7 +7,10 @@ use brink_proto::{
 };
 use brink_shipper::{
     audit::{Audit, Question, audit},
-    objects::store::{STORE_URLS, Store, StoreConfig, StorePlace},
+    objects::{
+        options::S3Options,
+        store::{STORE_URLS, Store, StoreConfig},
+    },
 };
 use std::{
     fs,
@@ -35,15 +38,8 @@ pub(crate) struct AuditOptions {
     /// Where the objects are: file:FOLDER or s3://BUCKET/PREFIX.
     #[arg(long)]
     store: String,
-    /// For s3: the store's address.
-    #[arg(long)]
-    endpoint: Option<String>,
-    /// For s3: the region to sign for.
-    #[arg(long, default_value = "us-east-1")]
-    region: String,
-    /// For s3: a file of mode 600 with AWS_ACCESS_KEY_ID=… and AWS_SECRET_ACCESS_KEY=….
-    #[arg(long)]
-    credentials: Option<PathBuf>,
+    #[command(flatten)]
+    s3: S3Options,
     /// The hour, UTC, as 2026-11-23T07.
     #[arg(long)]
     hour: String,
@@ -79,13 +75,9 @@ pub(crate) fn run(options: &AuditOptions) -> ExitCode {
 
 fn answered(options: &AuditOptions) -> Result<Audit, String> {
     let question = question(options)?;
-    let place = StorePlace {
-        url: &options.store,
-        endpoint: options.endpoint.as_deref(),
-        region: &options.region,
-        credentials: options.credentials.as_deref(),
-    };
-    let config = StoreConfig::read(place)
+    let config = options
+        .s3
+        .store(&options.store)
         .ok_or_else(|| format!("--store is {:?}; allowed: {STORE_URLS}", options.store))?;
     if let StoreConfig::Folder(path) = &config
         && !path.is_dir()
