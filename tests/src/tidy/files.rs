@@ -150,11 +150,12 @@ const SLEEP: Rule = Rule {
 };
 
 /// Files of tests that may sleep, how often, and what for.
-const SLEEPERS: [(&str, usize, &str); 4] = [
+const SLEEPERS: [(&str, usize, &str); 5] = [
     ("tests/src/appliance.rs", 1, "looks again, up to a bound, for what has no event to wait for"),
     ("tests/src/process.rs", 1, "looks again, up to a bound, whether a child has ended"),
     ("tests/tests/http.rs", 1, "is a client that does not read for a while"),
     ("tests/tests/provider.rs", 1, "is an exchange that asks once a millisecond"),
+    ("tests/tests/readiness.rs", 1, "is a stall"),
 ];
 
 /// Sleeps in tests, and entries of the list that nothing answers to any more.
