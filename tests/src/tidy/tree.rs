@@ -7,7 +7,8 @@ use std::{
     path::Path,
 };
 
-/// Folders that git ignores: what is built, what a demo writes, what a fuzzer gathers.
+/// What git does not track: its own (a file in a linked working tree), what is built, what a demo
+/// writes, what a fuzzer gathers.
 const IGNORED: [&str; 6] = [".git", "target", "brink-data", "corpus", "artifacts", "coverage"];
 
 /// The files of a repository.
@@ -30,10 +31,11 @@ impl Tree {
             for entry in fs::read_dir(&folder).expect("a folder of ours can be listed") {
                 let path = entry.expect("an entry").path();
                 let name = path.file_name().unwrap_or_default().to_string_lossy();
+                if IGNORED.contains(&name.as_ref()) {
+                    continue;
+                }
                 if path.is_dir() {
-                    if !IGNORED.contains(&name.as_ref()) {
-                        folders.push(path);
-                    }
+                    folders.push(path);
                 } else {
                     let name = path.strip_prefix(root).expect("below the root").to_string_lossy();
                     let bytes = fs::read(&path).expect("a file of ours can be read");
