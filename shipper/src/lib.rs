@@ -7,6 +7,7 @@
 //! - [`sink`]: what every sink has.
 //! - [`objects`]: sealed frames become Parquet objects, each one conditional PUT.
 //! - [`kafka`]: sealed frames become batches of a topic, untouched.
+//! - [`config`]: where objects and batches go, as a person writes it.
 //! - [`downlink`]: the other way, tables that the cluster has made, from a store to local disk.
 //! - [`audit`]: whether an hour was delivered whole.
 //! - [`inspect`]: a spool looked at from outside. [`ddl`]: its objects as tables of Hive and Spark.
@@ -22,6 +23,7 @@
 pub mod alarms;
 pub mod audit;
 pub mod backoff;
+pub mod config;
 pub mod counter;
 pub mod ddl;
 pub mod disk;

@@ -228,6 +228,22 @@ fn default_of(item: &Item, is_required: bool, value: &Value) -> String {
     }
 }
 
+/// Sections that `shipper drain` reads as well.
+const OF_SHIPPER: [&str; 2] = ["objects", "kafka"];
+
+/// Where a section stands.
+fn place_of(section: &str) -> &'static str {
+    match OF_SHIPPER.contains(&section) {
+        true => "shipper/src/config/file.rs",
+        false => "edge/src/config/file.rs",
+    }
+}
+
+/// The source of all sections.
+fn configuration() -> String {
+    source(place_of("edge")) + &source(place_of("objects"))
+}
+
 /// The sections of a configuration file: name, whether there may be several, type.
 fn sections(file: &str) -> Vec<(String, bool, String)> {
     let fields = items(file, "pub struct EdgeFile {").into_iter();
@@ -245,7 +261,7 @@ fn sections(file: &str) -> Vec<(String, bool, String)> {
 
 #[test]
 fn the_configuration_page_lists_every_key_as_the_code_takes_it() {
-    let file = source("edge/src/config/file.rs");
+    let file = configuration();
     let least = least();
     let mut whole = least.clone();
     whole["listener"] = json!([least["listener"]]);
@@ -276,7 +292,7 @@ fn the_configuration_page_lists_every_key_as_the_code_takes_it() {
             rows.push(vec![code(key), kind(&item).to_owned(), default, allowed, item.about]);
         }
         let titles = ["key", "kind", "default", "allowed", "what it is"];
-        blocks.push(table(&section, "edge/src/config/file.rs", &titles, rows));
+        blocks.push(table(&section, place_of(&section), &titles, rows));
     }
     hold("docs/configuration.md", &blocks);
     for (section, key, value) in [("spool", "quota_bytes", "16777216"), ("drain", "grace_ms", "0")]
@@ -387,7 +403,7 @@ const PAGES: [&str; 5] = [
 
 #[test]
 fn no_page_names_a_key_that_there_is_not() {
-    let file = source("edge/src/config/file.rs");
+    let file = configuration();
     for (section, _, struct_name) in sections(&file) {
         let keys = items(&file, &format!("pub struct {struct_name} {{"));
         for page in PAGES {

@@ -1,7 +1,8 @@
 //! `[consent]`: what users have to allow.
 
-use super::{ConfigError, error::Checker, file::ConsentSection};
+use super::{ConfigError, file::ConsentSection};
 use crate::consent::{Absent, Policy, Purposes, policy::PolicyFault};
+use brink_shipper::config::Checker;
 
 /// Resolves the section. Without a vendor id nobody under GDPR has allowed us anything, which is
 /// what a box that serves no such traffic needs.

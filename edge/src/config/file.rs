@@ -1,6 +1,9 @@
 //! The configuration as a person writes it. Each field is one key; its comment is its reference,
 //! and docs/configuration.md is held against it.
 
+pub use brink_shipper::config::file::{KafkaSection, ObjectsSection};
+
+use brink_shipper::config::file::{ms, us_east_1};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -214,61 +217,6 @@ pub struct SpoolSection {
     pub commit_interval_ms: u64,
 }
 
-/// `[objects]`
-#[derive(Debug, Clone, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct ObjectsSection {
-    /// "file:FOLDER", or "s3://BUCKET/PREFIX".
-    pub url: String,
-    /// For s3: the store's address, such as "https://nyc3.digitaloceanspaces.com".
-    pub endpoint: Option<String>,
-    /// For s3: the region to sign for.
-    #[serde(default = "us_east_1")]
-    pub region: String,
-    /// For s3: a file of mode 600 with AWS_ACCESS_KEY_ID=… and AWS_SECRET_ACCESS_KEY=…; without one
-    /// they come from the environment.
-    pub credentials: Option<PathBuf>,
-    /// Largest object, about. From the profile, if not said.
-    pub bytes_max: Option<u64>,
-    /// Most rows of an object.
-    #[serde(default = "rows")]
-    pub rows_max: u64,
-    /// Longest time that events wait for their object to fill.
-    #[serde(default = "ms::<300_000>")]
-    pub age_max_ms: u64,
-}
-
-/// `[kafka]`
-#[derive(Debug, Clone, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct KafkaSection {
-    /// Brokers that are asked first, each "HOST:PORT"; they name all others.
-    pub brokers: Vec<String>,
-    /// In front of the topics' names.
-    #[serde(default)]
-    pub topic_prefix: String,
-    /// Topics that are not there are made; otherwise the log says the command that makes them.
-    #[serde(default)]
-    pub create_topics: bool,
-    /// Partitions of a topic that is made.
-    #[serde(default = "number::<12>")]
-    pub partitions: u64,
-    /// Copies of each partition of a topic that is made.
-    #[serde(default = "number::<3>")]
-    pub replication: u64,
-    /// TLS to the brokers.
-    #[serde(default)]
-    pub tls: bool,
-    /// Certificates of those who may vouch for a broker, PEM. The system's, if not said.
-    pub ca_file: Option<PathBuf>,
-    /// How the user is proved; nobody is, if not said.
-    pub sasl: Option<String>,
-    /// User.
-    pub username: Option<String>,
-    /// A file of mode 600 with the password; BRINK_KAFKA_PASSWORD, if not said.
-    pub password_file: Option<PathBuf>,
-}
-
 /// `[tables]`
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -396,16 +344,8 @@ impl Default for LogSection {
     }
 }
 
-fn ms<const N: u64>() -> u64 {
-    N
-}
-
 fn five() -> u64 {
     5
-}
-
-fn number<const N: u64>() -> u64 {
-    N
 }
 
 fn external() -> String {
@@ -424,10 +364,6 @@ fn one_mib() -> u64 {
     1 << 20
 }
 
-fn rows() -> u64 {
-    4_000_000
-}
-
 fn auto() -> String {
     "auto".to_owned()
 }
@@ -438,10 +374,6 @@ fn uid() -> String {
 
 fn auction_id() -> String {
     "auction_id".to_owned()
-}
-
-fn us_east_1() -> String {
-    "us-east-1".to_owned()
 }
 
 fn info() -> String {

@@ -6,14 +6,12 @@
 
 pub mod cidr;
 mod consent;
-mod error;
 pub mod file;
-mod kafka;
 pub mod provider;
 mod resolve;
 pub mod tables;
 
-pub use error::ConfigError;
+pub use brink_shipper::config::ConfigError;
 pub use resolve::{resolve, resolve_text};
 
 use crate::{consent::Policy, ring::uring::rungs::Rungs, roles::Ack};

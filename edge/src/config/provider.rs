@@ -2,11 +2,11 @@
 
 use super::{
     ConfigError,
-    error::Checker,
     file::{DialectWord, FormWord, ListenerSection, ProviderSection},
     resolve::label,
 };
 use crate::roles::{parameters::Meaning, provider::Form};
+use brink_shipper::config::Checker;
 use std::time::Duration;
 
 /// What a provider is told.

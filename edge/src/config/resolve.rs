@@ -4,12 +4,10 @@ use super::{
     ConfigError, Deadlines, DrainSettings, EdgeConfig, ListenerConfig, LogSettings, SpoolSettings,
     cidr::{Cidr, Cidrs},
     consent,
-    error::Checker,
     file::{
-        AckWord, EdgeFile, ListenerSection, LogSection, ObjectsSection, Ranges, RingSection,
-        SpinWord, SpoolSection,
+        AckWord, EdgeFile, ListenerSection, LogSection, Ranges, RingSection, SpinWord, SpoolSection,
     },
-    kafka, provider, tables,
+    provider, tables,
 };
 use crate::{
     conn::assembly::BODY_BYTES_MAX,
@@ -23,10 +21,7 @@ use brink_proto::{
     ids::{Name, hex},
 };
 use brink_shipper::{
-    objects::{
-        plan::RollPolicy,
-        store::{STORE_URLS, StoreConfig, StorePlace},
-    },
+    config::{Checker, kafka, objects},
     spool::{port::READS_AHEAD, segment::SEGMENT_BYTES_MIN},
 };
 use brink_tuning::{
@@ -95,23 +90,16 @@ pub fn resolve_text(
     if let Some(tables) = &tables {
         memory.push(Line { what: "segment tables, two", bytes: 2 * tables.bytes_max });
     }
+    let (store, roll) =
+        objects::resolve(&check, &file.objects, profile.objects.bytes_max_mib << 20)?;
     let hash = Sha256::digest(text.as_bytes());
     Ok(EdgeConfig {
         edge,
         listeners,
         admin: address(&check, "admin.address", &file.admin.address)?,
         spool: spool(&check, &file.spool, &profile)?,
-        store: store(
-            &check,
-            "objects.url",
-            StorePlace {
-                url: &file.objects.url,
-                endpoint: file.objects.endpoint.as_deref(),
-                region: &file.objects.region,
-                credentials: file.objects.credentials.as_deref(),
-            },
-        )?,
-        roll: roll(&check, &file.objects, &profile)?,
+        store,
+        roll,
         kafka,
         consent: policy,
         tables,
@@ -120,8 +108,8 @@ pub fn resolve_text(
         profile,
         rungs: rungs(&check, &file.ring)?,
         drain: DrainSettings {
-            grace: millis(&check, "drain.grace_ms", file.drain.grace_ms, 0)?,
-            deliver: millis(&check, "drain.deliver_ms", file.drain.deliver_ms, 0)?,
+            grace: check.millis("drain.grace_ms", file.drain.grace_ms, 0)?,
+            deliver: check.millis("drain.deliver_ms", file.drain.deliver_ms, 0)?,
         },
         log: log(&check, file.log)?,
         hash: hex(&hash[..8]),
@@ -204,7 +192,7 @@ fn listener(
         section.connections_max.unwrap_or(around.profile.shard.connections_max / CONNECTION_SHARE);
     let body =
         check.within(&key("body_bytes_max"), section.body_bytes_max, 0, BODY_BYTES_MAX as u64)?;
-    let deadline = |field: &str, value: u64| millis(check, &key(field), value, DEADLINE_MS_MIN);
+    let deadline = |field: &str, value: u64| check.millis(&key(field), value, DEADLINE_MS_MIN);
     for (field, text) in
         [("cookie", &section.cookie), ("auction_parameter", &section.auction_parameter)]
     {
@@ -277,10 +265,6 @@ fn list(check: &Checker<'_>, key: &str, texts: &[String]) -> Result<Cidrs, Confi
     Ok(Cidrs::List(texts.iter().map(range).collect::<Result<_, _>>()?))
 }
 
-fn millis(check: &Checker<'_>, key: &str, ms: u64, min: u64) -> Result<Duration, ConfigError> {
-    check.within(key, ms, min, 3_600_000).map(Duration::from_millis)
-}
-
 fn spool(
     check: &Checker<'_>,
     section: &SpoolSection,
@@ -302,27 +286,6 @@ fn spool(
         segment_bytes: segment as u32,
         quota_bytes: quota,
         commit_interval: Duration::from_millis(interval),
-    })
-}
-
-pub(super) fn store(
-    check: &Checker<'_>,
-    key: &str,
-    place: StorePlace<'_>,
-) -> Result<StoreConfig, ConfigError> {
-    StoreConfig::read(place).ok_or_else(|| check.wrong(key, place.url, STORE_URLS))
-}
-
-fn roll(
-    check: &Checker<'_>,
-    section: &ObjectsSection,
-    profile: &Profile,
-) -> Result<RollPolicy, ConfigError> {
-    let bytes = section.bytes_max.unwrap_or(profile.objects.bytes_max_mib << 20);
-    Ok(RollPolicy {
-        bytes_max: check.within("objects.bytes_max", bytes, 64 << 10, 1 << 30)?,
-        rows_max: check.within("objects.rows_max", section.rows_max, 1, 100_000_000)?,
-        age_max: millis(check, "objects.age_max_ms", section.age_max_ms, 100)?,
     })
 }
 

@@ -1,7 +1,10 @@
 //! `[tables]`: where segment tables come from.
 
-use super::{ConfigError, error::Checker, file::TablesSection, resolve::store};
-use brink_shipper::objects::store::{StoreConfig, StorePlace};
+use super::{ConfigError, file::TablesSection};
+use brink_shipper::{
+    config::{Checker, objects::store},
+    objects::store::{StoreConfig, StorePlace},
+};
 use std::{path::PathBuf, time::Duration};
 
 /// Where segment tables come from.

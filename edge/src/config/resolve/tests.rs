@@ -1,6 +1,7 @@
 //! Configurations that work, and what is said of those that do not.
 
 use super::*;
+use brink_shipper::objects::store::StoreConfig;
 
 const LOCAL: &str = include_str!("../../../config/local.toml");
 

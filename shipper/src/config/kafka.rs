@@ -1,7 +1,7 @@
 //! `[kafka]`: the cluster that events go to as they are.
 
-use super::{ConfigError, error::Checker, file::KafkaSection};
-use brink_shipper::{
+use super::{Checker, ConfigError, KafkaSection};
+use crate::{
     kafka::config::{KafkaConfig, Mechanism, SaslConfig, TlsConfig, TopicPolicy},
     secret::{PrivateFault, Secret, read_private},
 };
@@ -17,10 +17,10 @@ const BROKERS_MAX: usize = 16;
 const PREFIX_MAX: usize = 200;
 
 /// Resolves the section.
-pub(super) fn resolve(
-    check: &Checker<'_>,
-    section: &KafkaSection,
-) -> Result<KafkaConfig, ConfigError> {
+///
+/// # Errors
+/// [`ConfigError`] names the key, what was found and what is allowed.
+pub fn resolve(check: &Checker<'_>, section: &KafkaSection) -> Result<KafkaConfig, ConfigError> {
     let brokers = &section.brokers;
     let is_address = |broker: &String| match broker.rsplit_once(':') {
         Some((host, port)) => !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0),

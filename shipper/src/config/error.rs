@@ -1,6 +1,9 @@
 //! What is wrong with a configuration.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 /// Why a configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -36,17 +39,14 @@ pub enum ConfigError {
 }
 
 /// Makes errors about values of one file.
-pub(super) struct Checker<'a> {
-    pub(super) file: &'a Path,
+pub struct Checker<'a> {
+    /// The file.
+    pub file: &'a Path,
 }
 
 impl Checker<'_> {
-    pub(super) fn wrong(
-        &self,
-        key: &str,
-        found: impl std::fmt::Debug,
-        allowed: &str,
-    ) -> ConfigError {
+    /// A value that is not allowed.
+    pub fn wrong(&self, key: &str, found: impl std::fmt::Debug, allowed: &str) -> ConfigError {
         ConfigError::Value {
             file: self.file.to_owned(),
             key: key.to_owned(),
@@ -56,16 +56,20 @@ impl Checker<'_> {
     }
 
     /// A number with bounds.
-    pub(super) fn within(
-        &self,
-        key: &str,
-        value: u64,
-        min: u64,
-        max: u64,
-    ) -> Result<u64, ConfigError> {
+    ///
+    /// # Errors
+    /// [`ConfigError::Value`] when it is outside.
+    pub fn within(&self, key: &str, value: u64, min: u64, max: u64) -> Result<u64, ConfigError> {
         if (min..=max).contains(&value) {
             return Ok(value);
         }
         Err(self.wrong(key, value, &format!("{min} to {max}")))
+    }
+    /// A time of at most an hour.
+    ///
+    /// # Errors
+    /// [`ConfigError::Value`] when it is longer, or shorter than `min`.
+    pub fn millis(&self, key: &str, ms: u64, min: u64) -> Result<Duration, ConfigError> {
+        self.within(key, ms, min, 3_600_000).map(Duration::from_millis)
     }
 }
