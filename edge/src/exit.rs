@@ -101,7 +101,8 @@ impl Exits for SpoolError {
             SpoolError::Locked { .. } => LOCKED,
             SpoolError::LockedMemory { .. } => NO_RING,
             SpoolError::OtherEdge { .. } | SpoolError::OtherMachine { .. } => IDENTITY,
-            SpoolError::Folder { .. }
+            SpoolError::Absent { .. }
+            | SpoolError::Folder { .. }
             | SpoolError::Identity { .. }
             | SpoolError::Newer { .. }
             | SpoolError::Thread { .. } => SPOOL,

@@ -11,6 +11,7 @@
 //! - [`downlink`]: the other way, tables that the cluster has made, from a store to local disk.
 //! - [`audit`]: whether an hour was delivered whole.
 //! - [`inspect`]: a spool looked at from outside. [`ddl`]: its objects as tables of Hive and Spark.
+//! - [`drain`]: what a dead box has left, delivered.
 //! - [`secret`]: what is read from files of one's own and never printed.
 //! - [`threads`]: where the threads of the appliance run.
 //! - [`counter`], [`alarms`]: what every part counts, and what an operator must look at.
@@ -28,6 +29,7 @@ pub mod counter;
 pub mod ddl;
 pub mod disk;
 pub mod downlink;
+pub mod drain;
 pub mod inspect;
 pub mod intake;
 pub mod kafka;

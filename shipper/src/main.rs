@@ -1,12 +1,13 @@
-//! `shipper`: looks at what the appliance keeps and delivers. Each verb lives in a file of its own.
+//! `shipper`: looks at what the appliance keeps and delivers, and delivers what a dead one has kept.
+//! Each verb lives in a file of its own.
 
 mod verb;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
-use verb::{audit, ddl, descriptors, inspect, verify};
+use verb::{audit, ddl, descriptors, drain, inspect, verify};
 
-/// Looks at what an appliance keeps and delivers, and never changes it.
+/// Looks at what an appliance keeps and delivers, and delivers what a dead one has kept.
 #[derive(Parser)]
 #[command(
     version,
@@ -14,9 +15,11 @@ use verb::{audit, ddl, descriptors, inspect, verify};
   shipper inspect --spool /var/lib/brink-edge/spool
   shipper verify --spool /var/lib/brink-edge/spool --json
   shipper audit --store s3://impressions/edge --hour 2026-11-23T07 --roster fleet.txt
+  shipper drain --spool /mnt/dead-box/spool --config /etc/brink/edge.toml
   shipper ddl --dialect spark --location s3a://impressions/edge
 
-Exit codes: 0 done, sound, or whole; 1 damaged, or not whole; 2 the command line makes no sense, or nothing can be read."
+Exit codes: 0 done, sound, or whole; 1 damaged, or not whole; 2 the command line makes no sense, or nothing can be
+read; 3 a drain was stopped before its end."
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -33,6 +36,8 @@ enum Verb {
     Audit(audit::AuditOptions),
     /// Prints the statements that make tables of delivered objects in Hive or Spark.
     Ddl(ddl::DdlOptions),
+    /// Delivers what a dead box's spool holds.
+    Drain(drain::DrainOptions),
     /// Writes what consumers of Kafka decode events with.
     Descriptors(descriptors::DescriptorsOptions),
 }
@@ -43,6 +48,7 @@ fn main() -> ExitCode {
         Verb::Verify(options) => verify::run(&options),
         Verb::Audit(options) => audit::run(&options),
         Verb::Ddl(options) => ddl::run(&options),
+        Verb::Drain(options) => drain::run(&options),
         Verb::Descriptors(options) => descriptors::run(&options),
     }
 }

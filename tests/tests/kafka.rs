@@ -18,6 +18,7 @@ use std::{
     net::{SocketAddr, TcpListener},
     os::unix::fs::PermissionsExt,
     path::Path,
+    process::{Command, Stdio},
     time::Duration,
 };
 
@@ -170,6 +171,38 @@ fn neither_kills_nor_cut_connections_lose_an_event_or_write_one_twice() {
     assert_eq!(nonces.len() as u64, read.rows(), "each stands once");
     assert!(answered.is_subset(&nonces), "what was answered is there");
     assert!(nonces.is_subset(&sent));
+    assert_eq!(nonces, site.audit().nonces(), "the objects have the same");
+}
+
+#[test]
+fn a_dead_boxs_volume_is_drained_into_its_topic_once_whatever_ends_the_drain() {
+    let Some(python) = Python::find() else { return };
+    let Some(broker) = Broker::start() else { return };
+    let site = site(broker.address, "create_topics = true");
+    // Of the first life some, or all, is delivered when it is killed, and lineages are durable.
+    for (life, rows) in [("first", 500), ("second", 2500)] {
+        let serving = site.serve();
+        ask(&serving, life, rows);
+        serving.kill();
+    }
+    let spool = site.path().join("spool");
+    let drain = || {
+        let mut command = Command::new(process::binary("brink-shipper", "shipper"));
+        command.arg("drain").arg("--spool").arg(&spool).arg("--config").arg(site.config());
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.spawn().expect("shipper runs")
+    };
+    let random = Random::new(9);
+    for _ in 0..6 {
+        let mut child = drain();
+        let_live(Duration::from_micros(random.within(0..600_000)));
+        child.kill().expect("it is ours");
+        child.wait().expect("it ends");
+    }
+    assert_eq!(drain().wait().expect("it ends").code(), Some(0));
+    let read = Read::topic(&python, broker.address, "impressions");
+    let nonces = read.check();
+    assert_eq!((nonces.len(), read.rows()), (3000, 3000), "each stands once");
     assert_eq!(nonces, site.audit().nonces(), "the objects have the same");
 }
 

@@ -131,6 +131,15 @@ pub fn survey(
     })
 }
 
+/// The sinks that the cursors of the spool at `path` know, whether or not they can be trusted.
+///
+/// # Errors
+/// What the system said when they cannot be read.
+pub fn known_sinks(path: &Path) -> io::Result<Vec<String>> {
+    let slots = block_on(read_cursors(&Folder::new(path)))?;
+    Ok(slots.cursors.sinks.into_keys().collect())
+}
+
 /// Whose it is. One that cannot be told is damage; one of a newer build is left alone.
 fn owner(path: &Path, faults: &mut Faults) -> Result<Owner, SpoolError> {
     let found = match identity::read(path) {

@@ -78,7 +78,7 @@ impl SpoolFolder {
         let io = |doing: &'static str| {
             move |source| SpoolError::Folder { path: path.to_owned(), doing, source }
         };
-        for folder in ["", "segments", "quarantine"] {
+        for folder in FOLDERS {
             fs::create_dir_all(path.join(folder)).map_err(io("make"))?;
         }
         let lock = lock(path)?;
@@ -99,6 +99,38 @@ impl SpoolFolder {
         Ok(SpoolFolder { path: path.to_owned(), edge, incarnation, _lock: lock })
     }
 }
+
+impl SpoolFolder {
+    /// Locks a folder to deliver what is in it, whoever's it is, and leaves its identity as it is:
+    /// no start is counted, and the machine stays the one that wrote it.
+    ///
+    /// # Errors
+    /// [`SpoolError`] when there is none, it is in use, newer, or cannot be written.
+    pub fn open_as_it_is(path: &Path) -> Result<SpoolFolder, SpoolError> {
+        let absent = || SpoolError::Absent { path: path.to_owned() };
+        // Looked at first: what is none, or is newer, is left untouched.
+        read(path)?.ok_or_else(absent)?.check_format(path)?;
+        let lock = lock(path)?;
+        let stored = read(path)?.ok_or_else(absent)?;
+        let edge = Name::new(&stored.edge).map_err(|_| SpoolError::Identity {
+            path: path.to_owned(),
+            text: format!("{:?} is no name of an edge", stored.edge),
+        })?;
+        for folder in FOLDERS {
+            let made = fs::create_dir_all(path.join(folder));
+            made.map_err(|source| SpoolError::Folder {
+                path: path.to_owned(),
+                doing: "make",
+                source,
+            })?;
+        }
+        let incarnation = Incarnation(stored.incarnation);
+        Ok(SpoolFolder { path: path.to_owned(), edge, incarnation, _lock: lock })
+    }
+}
+
+/// Folders of a spool.
+const FOLDERS: [&str; 2] = ["segments", "quarantine"];
 
 /// Whether a spool was written on this machine. Only what both sides could read is compared, for
 /// some sources need root.

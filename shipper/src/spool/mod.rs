@@ -93,6 +93,14 @@ pub enum SpoolError {
         /// What the system said.
         source: io::Error,
     },
+    /// There is none.
+    #[error("there is no spool in {}: it has no identity; name the folder that [spool] path names",
+        path.display()
+    )]
+    Absent {
+        /// The folder.
+        path: PathBuf,
+    },
     /// Another process uses it.
     #[error(
         "the spool {} is in use by {holder}; stop that process, or give this one another [spool] path",
@@ -240,7 +248,7 @@ impl<D: Disk + Clone, T: Timer> Spool<D, T> {
         config: SpoolConfig,
         with: Connections,
     ) -> io::Result<Spool<D, T>> {
-        let (cursor_file, mut cursors, found) = CursorFile::open(disk.clone()).await?;
+        let (mut cursor_file, mut cursors, found) = CursorFile::open(disk.clone()).await?;
         let (log, mut report) = recovery::recover(&disk, config.segment_bytes).await?;
         report.cursors_lost = found == Found::Lost;
         if report.cursors_lost {
@@ -249,8 +257,16 @@ impl<D: Disk + Clone, T: Timer> Spool<D, T> {
         if report.corrupt_ranges > 0 {
             with.alarms.raise(Alarm::CorruptFrame);
         }
+        let known = cursors.sinks.len();
         for port in &with.ports {
             cursors.sinks.entry(port.name.clone()).or_default();
+        }
+        // A sink is known from its first start: who drains the spool must not forget it.
+        if cursors.sinks.len() > known
+            && found != Found::Lost
+            && let Err(error) = cursor_file.write(&cursors).await
+        {
+            tracing::warn!(%error, "a new sink is not in the cursors yet");
         }
         let shared = Rc::new(Shared {
             disk,

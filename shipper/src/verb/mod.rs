@@ -3,6 +3,7 @@
 pub(crate) mod audit;
 pub(crate) mod ddl;
 pub(crate) mod descriptors;
+pub(crate) mod drain;
 pub(crate) mod inspect;
 pub(crate) mod verify;
 
