@@ -9,6 +9,8 @@ pub enum Alarm {
     SpoolFull,
     /// A write or sync of the spool failed; the segment was fenced.
     SpoolDisk,
+    /// One topic of one sink holds half of the spool's quota: `held` in `/status` names them.
+    LogHeld,
     /// A frame that had been committed was found corrupt and was quarantined.
     CorruptFrame,
     /// The object store answers with errors that may pass.
@@ -48,9 +50,10 @@ pub enum Alarm {
 
 impl Alarm {
     /// All alarms, in the order of their numbers.
-    pub const ALL: [Alarm; 19] = [
+    pub const ALL: [Alarm; 20] = [
         Alarm::SpoolFull,
         Alarm::SpoolDisk,
+        Alarm::LogHeld,
         Alarm::CorruptFrame,
         Alarm::StoreFailing,
         Alarm::StoreRefusing,
@@ -76,6 +79,7 @@ impl Alarm {
         match self {
             Alarm::SpoolFull => "spool_full",
             Alarm::SpoolDisk => "spool_disk",
+            Alarm::LogHeld => "log_held",
             Alarm::CorruptFrame => "corrupt_frame",
             Alarm::StoreFailing => "store_failing",
             Alarm::StoreRefusing => "store_refusing",
@@ -104,6 +108,9 @@ impl Alarm {
                 "free the disk, raise [spool] quota_bytes, or see why delivery lags"
             }
             Alarm::SpoolDisk => "see the kernel log for the disk; writing goes on in a new segment",
+            Alarm::LogHeld => {
+                "let the sink deliver that topic, or events of all are shed in the end"
+            }
             Alarm::CorruptFrame => {
                 "keep the quarantine folder; the disk returns other bytes than it took"
             }

@@ -1,4 +1,4 @@
-//! `shipper`: looks at what the appliance keeps and delivers, and delivers what a dead one has kept.
+//! `shipper`: looks at what an appliance keeps and delivers, and delivers what a dead one left.
 //! Each verb lives in a file of its own.
 
 mod verb;

@@ -75,7 +75,7 @@ fn least() -> Value {
 }
 
 /// Values that are refused, in TOML. What the error says is allowed stands in the page.
-const REFUSED: [(&str, &str, &str); 47] = [
+const REFUSED: [(&str, &str, &str); 48] = [
     ("edge", "name", "\"A\""),
     ("edge", "profile", "\"x\""),
     ("listener", "name", "\"\""),
@@ -97,6 +97,7 @@ const REFUSED: [(&str, &str, &str); 47] = [
     ("admin", "address", "\"x\""),
     ("spool", "segment_bytes", "0"),
     ("spool", "commit_interval_ms", "0"),
+    ("spool", "replay_bytes_per_s", "0"),
     ("objects", "url", "\"x\""),
     ("objects", "bytes_max", "0"),
     ("objects", "rows_max", "0"),

@@ -357,6 +357,14 @@ fn spool(board: &Board) -> Vec<Samples> {
             "Seconds until the spool is full if nothing were delivered; +Inf while nothing comes",
             seconds(board.runway.lasts()),
         ),
+        gauge(
+            "brink_spool_held_bytes",
+            "Bytes of frames that wait for a sink",
+            spool.held().into_iter().map(|held| {
+                let labels = vec![("sink", held.sink), ("topic", held.topic.to_string())];
+                (labels, held.bytes as f64)
+            }),
+        ),
         gauge("brink_spool_segments", "Segments in the log", level(spool.segments.read())),
     ]
 }

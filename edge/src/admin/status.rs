@@ -5,7 +5,10 @@ use crate::{
     clock,
     shard::counters::{STATUSES, ShardCounters},
 };
-use brink_shipper::alarms::Alarm;
+use brink_shipper::{
+    alarms::Alarm,
+    spool::{Held, SpoolCounters},
+};
 use brink_tuning::memory::{self, Line};
 use hdrhistogram::Histogram;
 use serde::Serialize;
@@ -103,6 +106,8 @@ struct SpoolStatus {
     live_bytes: u64,
     file_bytes: u64,
     quota_bytes: u64,
+    /// Bytes of frames that wait, by sink and topic.
+    held: BTreeMap<String, BTreeMap<String, u64>>,
     /// As it grows now; null while it does not.
     hours_until_full: Option<f64>,
     /// If nothing were delivered any more; null while nothing comes.
@@ -270,6 +275,7 @@ fn spool(board: &Board) -> SpoolStatus {
         live_bytes: spool.live_bytes.read(),
         file_bytes: spool.file_bytes.read(),
         quota_bytes: board.config.spool.quota_bytes,
+        held: held(spool),
         hours_until_full: board.runway.full_in().map(hours),
         hours_without_delivery: board.runway.lasts().map(hours),
         segments: spool.segments.read(),
@@ -281,6 +287,14 @@ fn spool(board: &Board) -> SpoolStatus {
         object_bytes: sink.object_bytes.read(),
         put_errors: sink.put_errors.read(),
     }
+}
+
+fn held(spool: &SpoolCounters) -> BTreeMap<String, BTreeMap<String, u64>> {
+    let mut all: BTreeMap<String, BTreeMap<String, u64>> = BTreeMap::new();
+    for Held { sink, topic, bytes } in spool.held() {
+        all.entry(sink).or_default().insert(topic.to_string(), bytes);
+    }
+    all
 }
 
 /// CPU seconds of each thread, by name; threads of one name are added up.

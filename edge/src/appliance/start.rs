@@ -199,6 +199,7 @@ impl Spooled {
                 quota_bytes: config.spool.quota_bytes,
                 commit_interval: config.spool.commit_interval,
                 group_bytes: GROUP_BYTES,
+                replay_bytes_per_s: config.spool.replay_bytes_per_s,
             },
             Connections {
                 rings,

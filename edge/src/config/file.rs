@@ -215,6 +215,10 @@ pub struct SpoolSection {
     /// Longest time to a commit that nobody waits for.
     #[serde(default = "ms::<50>")]
     pub commit_interval_ms: u64,
+    /// What a start finds undelivered is given to each sink at this rate, beside what comes; faster
+    /// while the spool is more than 60 % full, and at a stop.
+    #[serde(default = "eight_mib")]
+    pub replay_bytes_per_s: u64,
 }
 
 /// `[tables]`
@@ -358,6 +362,10 @@ fn purposes() -> Vec<u8> {
 
 fn yes() -> bool {
     true
+}
+
+fn eight_mib() -> u64 {
+    8 << 20
 }
 
 fn one_mib() -> u64 {

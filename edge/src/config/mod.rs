@@ -130,6 +130,8 @@ pub struct SpoolSettings {
     pub quota_bytes: u64,
     /// Longest time to a commit that nobody waits for.
     pub commit_interval: Duration,
+    /// How fast what was in it at the start is given to each sink.
+    pub replay_bytes_per_s: u64,
 }
 
 /// How a stop goes.

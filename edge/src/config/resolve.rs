@@ -281,11 +281,14 @@ fn spool(
     check.within("spool.quota_bytes", quota, 4 * segment, u64::MAX)?;
     let interval =
         check.within("spool.commit_interval_ms", section.commit_interval_ms, 1, 10_000)?;
+    let replay =
+        check.within("spool.replay_bytes_per_s", section.replay_bytes_per_s, 64 << 10, 1 << 40)?;
     Ok(SpoolSettings {
         path: section.path.clone(),
         segment_bytes: segment as u32,
         quota_bytes: quota,
         commit_interval: Duration::from_millis(interval),
+        replay_bytes_per_s: replay,
     })
 }
 

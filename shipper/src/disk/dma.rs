@@ -8,6 +8,7 @@ use glommio::{
     GlommioError,
     io::{Directory, DmaBuffer, DmaFile, OpenOptions},
 };
+use rustix::fs::{FallocateFlags, fallocate};
 use std::{
     fs::File,
     io::{self, Write},
@@ -100,6 +101,15 @@ impl Disk for DmaDisk {
         Ok(names)
     }
 
+    async fn free(&self, name: &str, ranges: &[(u64, u64)]) -> io::Result<()> {
+        let file = File::options().write(true).open(self.root.join(name))?;
+        let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        for (offset, bytes) in ranges {
+            fallocate(&file, flags, *offset, *bytes)?;
+        }
+        Ok(())
+    }
+
     async fn sync_names(&self, folder: &str) -> io::Result<()> {
         let directory = Directory::open(self.root.join(folder)).await.map_err(plain)?;
         directory.sync().await.map_err(plain)?;
@@ -170,5 +180,41 @@ impl Timer for DmaTimer {
 
     async fn sleep(&self, time: Duration) {
         glommio::timer::sleep(time).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use glommio::{LocalExecutorBuilder, Placement};
+    use std::os::unix::fs::MetadataExt;
+
+    #[test]
+    fn room_that_is_given_back_is_the_disks_again_and_reads_as_zeros() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().to_owned();
+        let freed = move || async move {
+            let disk = DmaDisk::open(&path).await.unwrap();
+            let file = disk.create("a", 1 << 20).await.unwrap();
+            let mut buffer = disk.buffer(1 << 20);
+            buffer.bytes_mut().fill(7);
+            file.write(0, buffer).await.unwrap();
+            file.sync().await.unwrap();
+            let blocks = || std::fs::metadata(path.join("a")).unwrap().blocks();
+            let before = blocks();
+            let part = 256 << 10;
+            disk.free("a", &[(part, part), (3 * part, part)]).await.unwrap();
+            let given_back = (before - blocks()) * 512;
+            let mut bytes = Vec::new();
+            file.read(0, 1 << 20, &mut bytes).await.unwrap();
+            file.close().await.unwrap();
+            (given_back, bytes)
+        };
+        let executor = LocalExecutorBuilder::new(Placement::Unbound).spawn(freed).unwrap();
+        let (given_back, bytes) = executor.join().unwrap();
+        assert_eq!(given_back, 512 << 10);
+        let parts: Vec<_> =
+            bytes.chunks(256 << 10).map(|part| (part[0], part[part.len() - 1])).collect();
+        assert_eq!(parts, [(7, 7), (0, 0), (7, 7), (0, 0)]);
     }
 }

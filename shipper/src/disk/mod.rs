@@ -35,6 +35,9 @@ pub trait Disk: 'static {
     async fn remove(&self, name: &str) -> io::Result<()>;
     /// Names and sizes of the files in a folder.
     async fn list(&self, folder: &str) -> io::Result<Vec<(String, u64)>>;
+    /// Gives the room of ranges of a file back, offsets and bytes: they read as zeros. A crash may
+    /// leave any of them as they were.
+    async fn free(&self, name: &str, ranges: &[(u64, u64)]) -> io::Result<()>;
     /// Makes names durable: those created, renamed and removed in a folder.
     async fn sync_names(&self, folder: &str) -> io::Result<()>;
 }

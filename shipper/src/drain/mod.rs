@@ -219,6 +219,7 @@ impl Draining {
                 quota_bytes: u64::MAX,
                 commit_interval: Duration::ZERO,
                 group_bytes: 0,
+                replay_bytes_per_s: u64::MAX,
             },
             Connections {
                 rings: Vec::new(),

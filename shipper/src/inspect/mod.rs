@@ -198,10 +198,11 @@ async fn read_log(
             progress(done);
         };
         match read_segment(folder, &name, place, bytes, depth, &mut read).await? {
-            Some(Looked { seen, frames, faults: found }) => {
+            Some(Looked { seen, frames, freed, faults: found }) => {
                 log.segments.push(seen);
                 faults.append(found);
                 frames.iter().for_each(|frame| log.streams.add(frame, faults));
+                freed.iter().for_each(|frame| log.streams.freed(frame));
             }
             None => log.released += 1,
         }

@@ -37,6 +37,8 @@ pub(super) struct Looked {
     pub(super) seen: SegmentSeen,
     /// BOUND: the frames of one segment.
     pub(super) frames: Vec<FrameHeader>,
+    /// Of them, those whose payloads were freed; looked for with the payloads.
+    pub(super) freed: Vec<FrameHeader>,
     pub(super) faults: Faults,
 }
 
@@ -76,9 +78,10 @@ pub(super) async fn look(
     }
     let is_torn =
         summary.is_none() && (walked.torn > 0 || is_header_torn(file, walked.end, limit).await?);
-    if depth == Depth::Payloads {
-        check_payloads(file, &walked.frames, &mut faults, read).await?;
-    }
+    let freed = match depth {
+        Depth::Payloads => check_payloads(file, &walked.frames, &mut faults, read).await?,
+        Depth::Headers => Vec::new(),
+    };
     let seen = SegmentSeen {
         generation,
         sealed: summary.is_some(),
@@ -89,7 +92,7 @@ pub(super) async fn look(
         torn_from: is_torn.then_some(walked.end),
         faults: faults.count,
     };
-    Ok(Looked { seen, frames: walked.frames, faults })
+    Ok(Looked { seen, frames: walked.frames, freed, faults })
 }
 
 /// Where frames end at the latest, and the summary behind them, if there is one.
@@ -183,13 +186,18 @@ async fn check_payloads(
     frames: &[FrameHeader],
     faults: &mut Faults,
     read: &mut dyn FnMut(u64),
-) -> io::Result<()> {
+) -> io::Result<Vec<FrameHeader>> {
+    let mut freed = Vec::new();
     let mut unpacker = Unpacker::new()?;
     let mut bytes = Vec::new();
     for frame in frames {
         let from = u64::from(frame.position.offset());
         let fault = match file.read(from, frame.frame_bytes(), &mut bytes).await {
             Err(error) => Some((FaultKind::Unreadable, error.to_string())),
+            Ok(()) if is_freed(&bytes) => {
+                freed.push(*frame);
+                None
+            }
             Ok(()) if !has_sound_payload(frame, &bytes) => {
                 Some((FaultKind::Payload, "the payload does not match its checksum".to_owned()))
             }
@@ -204,7 +212,14 @@ async fn check_payloads(
         }
         read(frame.frame_bytes() as u64);
     }
-    Ok(())
+    Ok(freed)
+}
+
+/// Whether all that is left of a frame is its first block: it was freed, for every sink had it.
+/// Compressed records are never zeros for so long.
+fn is_freed(bytes: &[u8]) -> bool {
+    let rest = bytes.get(FRAME_ALIGN..).unwrap_or_default();
+    !rest.is_empty() && rest.iter().all(|byte| *byte == 0)
 }
 
 /// A segment that the disk does not give back, as far as anything can be said of it.
@@ -222,7 +237,7 @@ pub(super) fn unreadable(place: Place, bytes: u64, error: &io::Error) -> Looked 
         torn_from: None,
         faults: faults.count,
     };
-    Looked { seen, frames: Vec::new(), faults }
+    Looked { seen, frames: Vec::new(), freed: Vec::new(), faults }
 }
 
 /// Whether an error means that a newer build wrote what was read.

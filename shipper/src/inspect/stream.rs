@@ -47,11 +47,7 @@ impl Streams {
         let (first, end) = (batch.first_sequence, batch.end_sequence());
         let known = self.streams.get(&batch.stream).map_or(Sequence(0), |tally| tally.next);
         if first > known {
-            if self.gaps.len() < GAPS_MAX {
-                self.gaps.push(Gap { stream: batch.stream, from: known, to: first });
-            } else {
-                self.gaps_more += 1;
-            }
+            self.gap(Gap { stream: batch.stream, from: known, to: first });
         }
         let tally = self.streams.entry(batch.stream).or_insert_with(|| Tally::new(frame));
         // A frame whose disk failed was written again, as it was, in the next segment.
@@ -64,6 +60,21 @@ impl Streams {
             faults.push(Fault::new(FaultKind::Overlap, text).of_frame(frame));
         }
         tally.add(frame);
+    }
+
+    /// A frame that was added has no payload any more: it is right if all have it.
+    pub(super) fn freed(&mut self, frame: &FrameHeader) {
+        let batch = &frame.batch;
+        let (from, to) = (batch.first_sequence, batch.end_sequence());
+        self.gap(Gap { stream: batch.stream, from, to });
+    }
+
+    fn gap(&mut self, gap: Gap) {
+        if self.gaps.len() < GAPS_MAX {
+            self.gaps.push(gap);
+        } else {
+            self.gaps_more += 1;
+        }
     }
 
     /// The gaps that nobody's cursor explains. A segment goes once every sink has delivered what is

@@ -19,7 +19,7 @@ use crate::{
     spool::{
         SpoolCounters,
         cursors::SinkCursor,
-        port::{Command, Notice, ReadEnd, ReadFault, SinkEnd},
+        port::{Command, ReadEnd, ReadFault, SinkEnd},
     },
 };
 use brink_proto::ids::{Name, Sequence, StreamId};
@@ -32,7 +32,11 @@ use std::{
 use tokio::sync::watch;
 
 mod decide;
+mod room;
 mod send;
+mod take;
+
+use room::Room;
 
 /// The sink's name in cursors and metrics.
 pub const NAME: &str = "kafka";
@@ -92,10 +96,6 @@ const LOOK_TROUBLED: Duration = Duration::from_millis(20);
 /// request may have to wait for.
 const LOOK_CALM: Duration = Duration::from_secs(1);
 
-/// BOUND: frames in the lanes, 4 MiB of headers; with more the sink takes no further ones from the
-/// spool, also of topics that could be delivered to.
-const FRAMES_MAX: usize = 16 * 1024;
-
 /// A lane, and when it is tried again.
 struct Route {
     lane: Lane,
@@ -115,6 +115,7 @@ struct Work {
     config: Rc<KafkaConfig>,
     routes: BTreeMap<StreamId, Route>,
     topics: BTreeSet<Name>,
+    room: Room,
     contact: Contact,
     pipes: Pipes,
     deciding: Option<Deciding>,
@@ -132,6 +133,7 @@ impl Work {
         Work {
             routes: BTreeMap::new(),
             topics: BTreeSet::new(),
+            room: Room::default(),
             contact: Contact::new(Rc::clone(&config), tls.clone()),
             pipes: Pipes::new(Rc::clone(&config), tls),
             deciding: None,
@@ -159,6 +161,7 @@ impl Work {
                 return;
             }
             self.decide();
+            self.ask_again();
             self.send();
             self.settle_alarms();
             if phase == Phase::Drain && self.is_drained() {
@@ -190,38 +193,15 @@ impl Work {
         };
         let asks = self.pipes.is_dialling() || self.contact.is_in_trouble();
         let waits = self.routes.values().any(waits) || self.decide_at > Instant::now();
+        let waits = waits || self.room.owes();
         running && (self.routes.is_empty() || !(undecided || asks || waits))
     }
 
     fn is_drained(&self) -> bool {
         self.deciding.is_none()
+            && !self.room.owes()
             && self.routes.values().all(|r| r.lane.len() == 0 && r.lane.decision().is_none())
             && self.sink.counters.deliveries.is_complete(&self.sink.spool_counters)
-    }
-
-    fn take_notices(&mut self) {
-        let mut room = FRAMES_MAX.saturating_sub(self.routes.values().map(|r| r.lane.len()).sum());
-        while room > 0 {
-            let Ok(notice) = self.sink.spool.notices.pop() else { return };
-            let missing = match notice {
-                Notice::Frame(frame) => {
-                    let stream = frame.batch.stream;
-                    let missing = self.lane(stream).push(frame);
-                    if missing.is_some() {
-                        let events = u64::from(frame.batch.count);
-                        self.sink.counters.deliveries.taken.add(events);
-                        room -= 1;
-                    }
-                    missing.unwrap_or(0)
-                }
-                Notice::Lost { stream, end } => self.lane(stream).lost(end),
-            };
-            if missing > 0 {
-                self.sink.alarms.raise(Alarm::SequenceGap);
-                tracing::error!(events = missing, "events are missing in the log");
-                self.sink.counters.deliveries.quarantined_missing.add(missing);
-            }
-        }
     }
 
     /// The lane of a stream. One that was not in the log at the start begins with its first event.

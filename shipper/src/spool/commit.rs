@@ -324,7 +324,8 @@ impl<D: Disk, T: Timer> Shared<D, T> {
         Ok(())
     }
 
-    fn fullness_percent(&self) -> u32 {
+    /// How much of the quota frames take.
+    pub(super) fn fullness_percent(&self) -> u32 {
         let log: &log::Log<D::File> = &self.log.borrow();
         (log.live_bytes() * 100 / self.config.quota_bytes.max(1)).min(100) as u32
     }

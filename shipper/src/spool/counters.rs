@@ -2,6 +2,7 @@
 
 use crate::counter::Counter;
 use brink_proto::{frame::BatchInfo, ids::Name};
+use std::sync::{Mutex, PoisonError};
 
 /// What came from one shard on one topic.
 #[derive(Debug, Default)]
@@ -12,6 +13,17 @@ pub struct StreamCounters {
     pub accepted: Counter,
     /// Bytes of their frames' payloads.
     pub payload_bytes: Counter,
+}
+
+/// What one topic of one sink holds of the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// The sink.
+    pub sink: String,
+    /// The topic.
+    pub topic: Name,
+    /// Bytes of frames that wait for the sink.
+    pub bytes: u64,
 }
 
 /// What the spool counts.
@@ -36,6 +48,8 @@ pub struct SpoolCounters {
     pub file_bytes: Counter,
     /// Segments in the log.
     pub segments: Counter,
+    /// Who holds the log. Looked at once a second, off the way of any request.
+    held: Mutex<Vec<Held>>,
 }
 
 impl SpoolCounters {
@@ -54,7 +68,25 @@ impl SpoolCounters {
             live_bytes: Counter::default(),
             file_bytes: Counter::default(),
             segments: Counter::default(),
+            held: Mutex::default(),
         }
+    }
+
+    /// Who holds the log, by sink and topic.
+    #[must_use]
+    pub fn held(&self) -> Vec<Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Says who holds the log: these, and of the topics that are served those that hold nothing.
+    pub(crate) fn set_held(&self, sinks: &[String], mut held: Vec<Held>) {
+        for (sink, topic) in sinks.iter().flat_map(|s| self.topics.iter().map(move |t| (s, t))) {
+            if !held.iter().any(|h| h.sink == *sink && h.topic == *topic) {
+                held.push(Held { sink: sink.clone(), topic: *topic, bytes: 0 });
+            }
+        }
+        held.sort_by(|a, b| (&a.sink, a.topic.as_str()).cmp(&(&b.sink, b.topic.as_str())));
+        *self.held.lock().unwrap_or_else(PoisonError::into_inner) = held;
     }
 
     /// What came through a ring on a topic.

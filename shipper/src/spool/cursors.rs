@@ -13,6 +13,7 @@
 //! A cursor is durable before anything that it allows is done: before a segment is recycled, and a
 //! seal before its object is encoded. A write that tears leaves the other slot.
 
+use super::segment::StreamSummary;
 use crate::disk::{AlignedBuffer, Disk, DiskFile, ReadFile};
 use brink_proto::{
     frame::FRAME_ALIGN,
@@ -108,6 +109,16 @@ impl SinkCursor {
 pub struct Cursors {
     /// By sink name.
     pub sinks: BTreeMap<String, SinkCursor>,
+}
+
+impl Cursors {
+    /// Whether all of these sinks have what a segment holds of a stream.
+    pub(crate) fn are_past(&self, sinks: &[String], entry: &StreamSummary) -> bool {
+        let is_past = |sink: &SinkCursor| {
+            sink.delivered.get(&entry.stream).is_some_and(|next| *next >= entry.end)
+        };
+        sinks.iter().all(|name| self.sinks.get(name).is_some_and(is_past))
+    }
 }
 
 /// The cursor file.

@@ -5,6 +5,7 @@
 
 use super::segment::{self, FRAMES_FROM, SUMMARY_BYTES, Summary};
 use super::{
+    counters::Held,
     cursors::{Cursors, SinkCursor},
     port::Notice,
 };
@@ -13,6 +14,9 @@ use brink_proto::{
     ids::{Sequence, StreamId},
 };
 use std::{collections::BTreeMap, rc::Rc};
+
+/// What part of a segment has to be needless before it is freed.
+const FREED_SHARE: u64 = 4;
 
 /// One file of the log.
 pub(crate) struct Segment<F> {
@@ -24,6 +28,10 @@ pub(crate) struct Segment<F> {
     pub(crate) summary: Summary,
     /// Whether its summary is on disk. A segment that was fenced is closed but never sealed.
     pub(crate) sealed: bool,
+    /// Streams whose payloads in it were freed.
+    pub(crate) freed: Vec<StreamId>,
+    /// Bytes of them.
+    pub(crate) freed_bytes: u64,
     /// What sinks are told of it, in order; dropped once every sink was told of them.
     pub(crate) index: Option<Vec<Notice>>,
 }
@@ -104,6 +112,11 @@ impl<F> Log<F> {
         self.committed = LogPosition::new(generation, segment.summary.end);
     }
 
+    /// The first generation of this start; asked before there is any of it.
+    pub(crate) fn first_of_start(&self) -> u32 {
+        self.next_generation
+    }
+
     /// The generation that the next segment gets. Never given twice.
     pub(crate) fn next_generation(&mut self) -> u32 {
         self.next_generation += 1;
@@ -117,6 +130,8 @@ impl<F> Log<F> {
             bytes,
             summary: Summary::empty(),
             sealed: false,
+            freed: Vec::new(),
+            freed_bytes: 0,
             index: Some(Vec::new()),
         };
         self.segments.insert(generation, segment);
@@ -163,18 +178,19 @@ impl<F> Log<F> {
         segment.index = Some(index);
     }
 
-    /// Takes a segment's index away; the open one keeps it.
-    pub(crate) fn drop_index(&mut self, generation: u32) {
-        if self.open != Some(generation)
-            && let Some(segment) = self.segments.get_mut(&generation)
-        {
-            segment.index = None;
+    /// Takes away the indexes that nobody uses; the open segment keeps its own.
+    pub(crate) fn drop_indexes(&mut self, is_used: impl Fn(u32) -> bool) {
+        for (generation, segment) in &mut self.segments {
+            if segment.index.is_some() && self.open != Some(*generation) && !is_used(*generation) {
+                segment.index = None;
+            }
         }
     }
 
     /// Bytes of frames that live in the log.
     pub(crate) fn live_bytes(&self) -> u64 {
-        self.segments.values().map(|s| u64::from(s.summary.end)).sum()
+        let live = |s: &Segment<F>| u64::from(s.summary.end).saturating_sub(s.freed_bytes);
+        self.segments.values().map(live).sum()
     }
 
     /// Segments that live.
@@ -184,30 +200,23 @@ impl<F> Log<F> {
 
     /// Bytes that the segments' files take.
     pub(crate) fn file_bytes(&self) -> u64 {
-        self.segments.values().map(|s| u64::from(s.bytes)).sum()
+        self.segments.values().map(|s| u64::from(s.bytes).saturating_sub(s.freed_bytes)).sum()
     }
 
-    /// Takes out the segments below generation `told` that no sink needs any more. Every sink has
-    /// been told of all that lies below it.
+    /// Takes out the segments that every sink was told of and that none needs any more.
     pub(crate) fn release(
         &mut self,
         cursors: &Cursors,
         sinks: &[String],
-        told: u32,
+        is_told: impl Fn(u32) -> bool,
     ) -> Vec<Released> {
-        let done = |sink: &SinkCursor, stream: &StreamId, end: Sequence| {
-            sink.delivered.get(stream).is_some_and(|next| *next >= end)
-        };
         let needless = |segment: &Segment<F>| {
-            sinks.iter().all(|name| {
-                let Some(sink) = cursors.sinks.get(name) else { return false };
-                segment.summary.streams.iter().all(|s| done(sink, &s.stream, s.end))
-            })
+            segment.summary.streams.iter().all(|entry| cursors.are_past(sinks, entry))
         };
         let mut released = Vec::new();
         let open = self.open;
         self.segments.retain(|generation, segment| {
-            let keep = *generation >= told || Some(*generation) == open || !needless(segment);
+            let keep = !is_told(*generation) || Some(*generation) == open || !needless(segment);
             if !keep {
                 let (bytes, sealed) = (segment.bytes, segment.sealed);
                 released.push(Released { generation: *generation, bytes, sealed });
@@ -215,6 +224,54 @@ impl<F> Log<F> {
             keep
         });
         released
+    }
+
+    /// The oldest sealed segment that every sink was told of and in which much is needless, though
+    /// not all: its generation, and the streams that nobody needs any more.
+    pub(crate) fn freeable(
+        &self,
+        cursors: &Cursors,
+        sinks: &[String],
+        is_told: impl Fn(u32) -> bool,
+    ) -> Option<(u32, Vec<StreamId>)> {
+        let of_segment = |(generation, segment): (&u32, &Segment<F>)| {
+            let streams = segment.summary.streams.iter();
+            let done = streams.filter(|entry| cursors.are_past(sinks, entry));
+            let done = done.filter(|entry| !segment.freed.contains(&entry.stream));
+            let bytes: u64 = done.clone().map(|entry| entry.bytes).sum();
+            let is_worth_it = bytes * FREED_SHARE >= u64::from(segment.bytes);
+            (is_worth_it && segment.sealed && is_told(*generation))
+                .then(|| (*generation, done.map(|entry| entry.stream).collect()))
+        };
+        self.segments.iter().find_map(of_segment)
+    }
+
+    /// Payloads of these streams in a segment were freed.
+    pub(crate) fn freed(&mut self, generation: u32, streams: Vec<StreamId>, bytes: u64) {
+        if let Some(segment) = self.segments.get_mut(&generation) {
+            segment.freed.extend(streams);
+            segment.freed_bytes += bytes;
+        }
+    }
+
+    /// What each topic of each sink holds: bytes of frames that wait for it, to the segment.
+    pub(crate) fn held(&self, cursors: &Cursors, sinks: &[String]) -> Vec<Held> {
+        let mut held: Vec<Held> = Vec::new();
+        for sink in sinks {
+            let cursor = cursors.sinks.get(sink);
+            for entry in self.segments.values().flat_map(|s| &s.summary.streams) {
+                let delivered = cursor.and_then(|cursor| cursor.delivered.get(&entry.stream));
+                if delivered.is_some_and(|next| *next >= entry.end) {
+                    continue;
+                }
+                let topic = entry.stream.topic;
+                match held.iter_mut().find(|h| h.sink == *sink && h.topic == topic) {
+                    Some(known) => known.bytes += entry.bytes,
+                    None => held.push(Held { sink: sink.clone(), topic, bytes: entry.bytes }),
+                }
+            }
+        }
+        held
     }
 
     /// Whether frames of a stream live in the log.

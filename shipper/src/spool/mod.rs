@@ -5,7 +5,8 @@
 //! - [`identity`]: whose folder it is, locked; which start this is.
 //! - [`segment`], [`walk`], `recovery`: what lies on disk, and how a start finds its end.
 //!   `payload`: what a frame carries.
-//! - `log`: the same in memory; `commit` writes it; `server` reads it for the sinks.
+//! - `log`: the same in memory; `commit` writes it; `server` reads it for the sinks, in the order
+//!   that `feeds` says. `free` makes room where much is delivered and little is not.
 //! - [`cursors`]: how far each sink is; durable before anything is let go.
 //! - [`port`]: the rings between the spool and a sink. `quarantine`: where corrupt parts go.
 //!
@@ -29,6 +30,8 @@ pub mod walk;
 
 mod commit;
 mod counters;
+mod feeds;
+mod free;
 mod log;
 mod notify;
 pub(crate) mod payload;
@@ -37,7 +40,7 @@ pub(crate) mod recovery;
 mod server;
 mod thread;
 
-pub use counters::{SpoolCounters, StreamCounters};
+pub use counters::{Held, SpoolCounters, StreamCounters};
 pub use recovery::RecoveryReport;
 pub use thread::{SpoolHandle, SpoolStart, SpoolThread, spawn};
 
@@ -78,6 +81,8 @@ pub struct SpoolConfig {
     pub commit_interval: Duration,
     /// A group of this size is committed at once.
     pub group_bytes: usize,
+    /// Of what was in the log at the start, so many bytes a second are given to each sink.
+    pub replay_bytes_per_s: u64,
 }
 
 /// Why a spool cannot be used.

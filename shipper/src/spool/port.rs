@@ -14,10 +14,13 @@
 //! [`NOTICES_AHEAD`] notices and [`READS_AHEAD`] payloads; a sink that is behind is told of more
 //! frames when it has taken these.
 
-use super::cursors::{Lineage, Seal};
+use super::{
+    cursors::{Lineage, Seal},
+    feeds::Feeds,
+};
 use brink_proto::{
-    frame::{FRAME_BYTES_MAX, FrameHeader},
-    ids::{Sequence, StreamId},
+    frame::{FRAME_BYTES_MAX, FrameHeader, LogPosition},
+    ids::{Name, Sequence, StreamId},
 };
 use rtrb::{Consumer, Producer, RingBuffer};
 use std::sync::Arc;
@@ -65,6 +68,14 @@ pub enum Command {
         /// The first event that is not in it any more.
         at: Sequence,
     },
+    /// The sink has let frames of a topic go by, because it had no room for them: they are told
+    /// again from there on, in their order.
+    Again {
+        /// The topic.
+        topic: Name,
+        /// The first that went by.
+        from: LogPosition,
+    },
 }
 
 /// A payload that a sink wants.
@@ -85,7 +96,8 @@ pub struct ReadReply {
     pub result: Result<(), ReadFault>,
 }
 
-/// What a sink is told, in log order.
+/// What a sink is told: the frames of each stream in their order, those that have just come before
+/// those that were there at the start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Notice {
     /// A committed frame.
@@ -97,6 +109,25 @@ pub enum Notice {
         /// The sequence behind the last lost event.
         end: Sequence,
     },
+    /// What is told of a topic behind this is told again.
+    Again {
+        /// The topic.
+        topic: Name,
+        /// What the sink has asked for.
+        from: LogPosition,
+    },
+}
+
+impl Notice {
+    /// The topic that it is about.
+    #[must_use]
+    pub fn topic(&self) -> Name {
+        match self {
+            Notice::Frame(frame) => frame.batch.stream.topic,
+            Notice::Lost { stream, .. } => stream.topic,
+            Notice::Again { topic, .. } => *topic,
+        }
+    }
 }
 
 /// Why a payload could not be had.
@@ -118,8 +149,8 @@ pub struct SpoolPort {
     pub(crate) replies: Producer<bool>,
     pub(crate) reads: Consumer<ReadRequest>,
     pub(crate) read_replies: Producer<ReadReply>,
-    /// The next notice: generation, and place in its index.
-    pub(crate) next: (u32, usize),
+    /// Where it is in the log.
+    pub(crate) feeds: Feeds,
     /// Tells the sink that there is something for it.
     pub(crate) news: Arc<Notify>,
 }
@@ -155,7 +186,7 @@ pub fn port(sink: &str) -> (SpoolPort, SinkEnd, ReadEnd) {
         replies: replies_in,
         reads: reads_out,
         read_replies: read_replies_in,
-        next: (0, 0),
+        feeds: Feeds::new(0, u64::MAX),
         news: Arc::new(Notify::new()),
     };
     let end = SinkEnd {

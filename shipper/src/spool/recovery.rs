@@ -93,7 +93,15 @@ async fn segment<D: Disk>(
     if summary.frames == 0 {
         return Ok(None);
     }
-    Ok(Some(Segment { file: Rc::new(file), bytes, summary, sealed: true, index: None }))
+    Ok(Some(Segment {
+        file: Rc::new(file),
+        bytes,
+        summary,
+        sealed: true,
+        freed: Vec::new(),
+        freed_bytes: 0,
+        index: None,
+    }))
 }
 
 /// The head of a segment, as [`segment::read_head`] reads it.

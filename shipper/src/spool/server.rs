@@ -4,10 +4,11 @@
 //! It runs in a task queue with few shares: whatever a sink wants, appends come first.
 
 use super::{
-    Shared,
+    Held, Shared,
     cursors::{CursorFile, Cursors, Lineage, SinkCursor},
+    feeds::{Feeds, Place},
     payload,
-    port::{Command, Notice, ReadFault, ReadReply, SpoolPort},
+    port::{Command, NOTICES_AHEAD, Notice, ReadFault, ReadReply, SpoolPort},
     quarantine, segment,
     walk::{self, Hole},
 };
@@ -15,27 +16,53 @@ use crate::{
     alarms::Alarm,
     disk::{Disk, ReadFile, Timer},
 };
-use brink_proto::{frame::FrameHeader, ids::StreamId};
-use std::{io, rc::Rc};
+use brink_proto::{
+    frame::FrameHeader,
+    ids::{Class, StreamId},
+};
+use std::{io, rc::Rc, time::Duration};
 
 /// BOUND: empty segments kept to be written again.
 const FREE_SEGMENTS_MAX: usize = 4;
 
+/// Between two looks at who holds the log.
+const HELD_INTERVAL: Duration = Duration::from_secs(1);
+
+/// What part of the quota one topic of a sink holds when that is an alarm.
+const HELD_SHARE: u64 = 2;
+
 pub(crate) struct Server<D: Disk, T: Timer> {
-    shared: Rc<Shared<D, T>>,
+    pub(super) shared: Rc<Shared<D, T>>,
     cursor_file: CursorFile<D>,
-    ports: Vec<SpoolPort>,
-    names: Vec<String>,
+    pub(super) ports: Vec<SpoolPort>,
+    pub(super) names: Vec<String>,
+    /// When is looked next at who holds the log.
+    held_at: Duration,
+    /// When is looked next at what could be freed.
+    pub(super) free_at: Duration,
 }
 
 impl<D: Disk, T: Timer> Server<D, T> {
     pub(crate) fn new(
         shared: Rc<Shared<D, T>>,
         cursor_file: CursorFile<D>,
-        ports: Vec<SpoolPort>,
+        mut ports: Vec<SpoolPort>,
     ) -> Server<D, T> {
+        let first_live = shared.log.borrow().first_of_start();
+        for port in &mut ports {
+            port.feeds = Feeds::new(first_live, shared.config.replay_bytes_per_s);
+        }
         let names = ports.iter().map(|p| p.name.clone()).collect();
-        Server { shared, cursor_file, ports, names }
+        let mut server = Server {
+            shared,
+            cursor_file,
+            ports,
+            names,
+            held_at: Duration::ZERO,
+            free_at: Duration::ZERO,
+        };
+        server.publish_held();
+        server
     }
 
     /// Runs until the committer is done and every sink is gone.
@@ -52,8 +79,12 @@ impl<D: Disk, T: Timer> Server<D, T> {
                 }
             }
             self.ports = ports;
+            let used = |generation| self.ports.iter().any(|port| port.feeds.uses(generation));
+            self.shared.log.borrow_mut().drop_indexes(used);
             self.release_segments().await;
+            self.free_room().await;
             self.publish_figures();
+            self.publish_held();
             let finished = self.ports.iter().all(SpoolPort::is_finished);
             if self.shared.is_committer_done() && finished {
                 self.shared.server_is_done();
@@ -67,7 +98,13 @@ impl<D: Disk, T: Timer> Server<D, T> {
         let mut answers = 0;
         while !port.replies.is_full() {
             let Ok(command) = port.commands.pop() else { break };
-            let durable = self.decide(&port.name, &command).await;
+            let durable = match command {
+                Command::Again { topic, from } => {
+                    port.feeds.tell_again(topic, from);
+                    Ok(())
+                }
+                command => self.decide(&port.name, &command).await,
+            };
             if let Err(error) = &durable {
                 let full = error.kind() == io::ErrorKind::QuotaExceeded;
                 let alarm = if full { Alarm::CursorsFull } else { Alarm::SpoolDisk };
@@ -88,6 +125,8 @@ impl<D: Disk, T: Timer> Server<D, T> {
         match command {
             Command::Seal(seal) => cursor.seals.push(seal.clone()),
             Command::Keep { frame } => return self.copy(frame).await,
+            // It is about what is told, and nothing of it is durable.
+            Command::Again { .. } => return Ok(()),
             Command::Unseal { key } => cursor.seals.retain(|s| s.key != *key),
             Command::Advance { ends, key } => {
                 ends.iter().for_each(|(stream, end)| cursor.advance(*stream, *end));
@@ -138,38 +177,81 @@ impl<D: Disk, T: Timer> Server<D, T> {
         notices
     }
 
-    async fn next_notice(&mut self, port: &mut SpoolPort) -> io::Result<Option<Notice>> {
-        loop {
-            let (generation, at) = port.next;
-            let Some(found) = self.shared.log.borrow().segment_from(generation) else {
+    /// What has just come is told first, then what is told again, then what has waited.
+    async fn next_notice(&self, port: &mut SpoolPort) -> io::Result<Option<Notice>> {
+        let feeds = &mut port.feeds;
+        while let Some(notice) = self.step(&mut feeds.live).await? {
+            if !feeds.is_told_again(&notice) {
+                return Ok(Some(notice));
+            }
+        }
+        while let Some(again) = feeds.again.first_mut() {
+            if !std::mem::replace(&mut again.announced, true) {
+                let (topic, from) = (again.topic, again.from);
+                return Ok(Some(Notice::Again { topic, from }));
+            }
+            match self.step(&mut again.place).await? {
+                Some(notice) if again.tells(&notice) => return Ok(Some(notice)),
+                Some(_) => {}
+                // It has come to where the live ones are.
+                None => drop(feeds.again.remove(0)),
+            }
+        }
+        let Some(mut old) = feeds.old else { return Ok(None) };
+        if self.is_paced() {
+            // What comes meanwhile has to find room, and the pace is kept.
+            let room = port.notices.slots() > NOTICES_AHEAD / 2;
+            if !room || !feeds.pace.allows(self.shared.timer.now()) {
                 return Ok(None);
-            };
+            }
+        }
+        loop {
+            let notice = self.step(&mut old).await?;
+            feeds.old = notice.map(|_| old);
+            match notice {
+                Some(notice) if feeds.is_told_again(&notice) => {}
+                Some(notice) => {
+                    feeds.pace.took(&notice);
+                    return Ok(Some(notice));
+                }
+                None => return Ok(None),
+            }
+        }
+    }
+
+    /// Whether what has waited goes slowly: as long as somebody is served, and as long as the log
+    /// has room, for then nothing is lost by it.
+    fn is_paced(&self) -> bool {
+        let has_room = self.shared.fullness_percent() < Class::Sampled.share_percent();
+        has_room && !self.shared.is_committer_done()
+    }
+
+    /// The notice at a place, which moves behind it; nothing while there is none.
+    async fn step(&self, place: &mut Place) -> io::Result<Option<Notice>> {
+        loop {
+            let (generation, at) = (place.generation, place.at);
+            let found = self.shared.log.borrow().segment_from(generation);
+            let Some(found) = found.filter(|found| *found < place.until) else { return Ok(None) };
             if found != generation {
-                port.next = (found, 0);
+                *place = Place { generation: found, at: 0, ..*place };
                 continue;
             }
             self.ensure_index(generation).await?;
             let log = self.shared.log.borrow();
             let index = log.segment(generation).and_then(|s| s.index.as_ref());
             if let Some(notice) = index.and_then(|i| i.get(at)) {
-                port.next.1 += 1;
+                place.at += 1;
                 return Ok(Some(*notice));
             }
-            let is_open = log.open_segment().is_some_and(|(g, ..)| g == generation);
-            drop(log);
-            if is_open {
+            if log.open_segment().is_some_and(|(g, ..)| g == generation) {
                 return Ok(None);
             }
-            port.next = (generation + 1, 0);
-            let passed = self.ports.iter().all(|p| p.next.0 > generation);
-            if passed {
-                self.shared.log.borrow_mut().drop_index(generation);
-            }
+            *place = Place { generation: generation + 1, at: 0, ..*place };
         }
     }
 
     /// Reads a segment's headers again, if its index was dropped or never made.
-    async fn ensure_index(&self, generation: u32) -> io::Result<()> {
+    pub(super) async fn ensure_index(&self, generation: u32) -> io::Result<()> {
         let (file, end) = match self.shared.log.borrow().segment(generation) {
             Some(segment) if segment.index.is_none() => {
                 (Rc::clone(&segment.file), segment.summary.end)
@@ -250,7 +332,7 @@ impl<D: Disk, T: Timer> Server<D, T> {
     async fn release_segments(&self) {
         let released = {
             let cursors = self.shared.cursors.borrow();
-            let told = self.ports.iter().map(|p| p.next.0).min().unwrap_or(0);
+            let told = |generation| self.ports.iter().all(|port| port.feeds.has_told(generation));
             self.shared.log.borrow_mut().release(&cursors, &self.names, told)
         };
         for segment in released {
@@ -273,6 +355,25 @@ impl<D: Disk, T: Timer> Server<D, T> {
                 tracing::warn!(name, %error, "a segment that is done with remains until the next start");
             }
         }
+    }
+
+    /// Looks at who holds the log, once a second.
+    fn publish_held(&mut self) {
+        let now = self.shared.timer.now();
+        if now < self.held_at {
+            return;
+        }
+        self.held_at = now + HELD_INTERVAL;
+        let held = self.shared.log.borrow().held(&self.shared.cursors.borrow(), &self.names);
+        let most = held.iter().max_by_key(|held| held.bytes);
+        match most.filter(|most| most.bytes >= self.shared.config.quota_bytes / HELD_SHARE) {
+            Some(Held { sink, topic, bytes }) if self.shared.alarms.raise(Alarm::LogHeld) => {
+                tracing::error!(sink, %topic, bytes, "holds the log; it is delivered, or all events are shed");
+            }
+            Some(_) => {}
+            None => self.shared.alarms.over(Alarm::LogHeld),
+        }
+        self.shared.counters.set_held(&self.names, held);
     }
 
     fn publish_figures(&self) {

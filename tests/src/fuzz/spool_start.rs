@@ -119,6 +119,7 @@ fn start(disk: &SimDisk, clock: &SimClock, life: u64) -> (RecoveryReport, Vec<No
         quota_bytes: 1 << 30,
         commit_interval: Duration::from_millis(50),
         group_bytes: 256 << 10,
+        replay_bytes_per_s: u64::MAX,
     };
     let (port, mut sink, _reads) = port::port(SINK);
     let with = Connections {

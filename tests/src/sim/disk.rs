@@ -28,6 +28,17 @@ pub struct Faults {
     pub slowest: Duration,
 }
 
+/// Operations that fail, by their number: all that change something count.
+#[derive(Debug, Clone, Copy)]
+pub struct Fault {
+    /// The first one, counted from when this was said.
+    pub at: u64,
+    /// How many, from that one on.
+    pub count: u64,
+    /// How.
+    pub kind: ErrorKind,
+}
+
 /// A disk.
 #[derive(Clone)]
 pub struct SimDisk {
@@ -47,6 +58,9 @@ struct Shared {
     /// Counts up at each crash: files of an earlier life are dead.
     life: Cell<u64>,
     syncs: Cell<u64>,
+    fault: Cell<Option<Fault>>,
+    /// Operations since the fault was said.
+    operations: Cell<u64>,
 }
 
 #[derive(Clone, Default)]
@@ -91,6 +105,8 @@ impl SimDisk {
             next: Cell::new(0),
             life: Cell::new(0),
             syncs: Cell::new(0),
+            fault: Cell::new(None),
+            operations: Cell::new(0),
         };
         SimDisk { shared: Rc::new(shared) }
     }
@@ -98,6 +114,29 @@ impl SimDisk {
     /// How it fails from now on.
     pub fn set_faults(&self, faults: Faults) {
         self.shared.faults.set(faults);
+    }
+
+    /// Which operations fail from now on.
+    pub fn set_fault(&self, fault: Option<Fault>) {
+        self.shared.fault.set(fault);
+        self.shared.operations.set(0);
+    }
+
+    /// Operations since a fault was said, or unsaid.
+    #[must_use]
+    pub fn operations(&self) -> u64 {
+        self.shared.operations.get()
+    }
+
+    /// Counts an operation, which may be one that fails.
+    fn operate(&self) -> io::Result<()> {
+        let number = self.shared.operations.replace(self.shared.operations.get() + 1);
+        match self.shared.fault.get() {
+            Some(Fault { at, count, kind }) if number >= at && number - at < count => {
+                Err(io::Error::new(kind, format!("operation {number} fails")))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Syncs that were done.
@@ -158,6 +197,26 @@ impl SimDisk {
         byte.map(|byte| *byte ^= 1).is_some()
     }
 
+    /// Changes the bytes of the file whose name ends so, as nobody should.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn edit(&self, ending: &str, change: impl FnOnce(&mut [u8])) {
+        let names = self.shared.names.borrow();
+        let number = names.iter().find(|(name, _)| name.ends_with(ending)).map(|(_, n)| *n);
+        let mut files = self.shared.files.borrow_mut();
+        let contents = number.and_then(|number| files.get_mut(&number));
+        change(&mut contents.unwrap_or_else(|| panic!("no {ending}")).bytes);
+    }
+
+    /// All files with what is in them.
+    #[must_use]
+    pub fn contents(&self) -> BTreeMap<String, Vec<u8>> {
+        let files = self.shared.files.borrow();
+        let bytes = |number| files.get(number).map(|c| c.bytes.clone()).unwrap_or_default();
+        self.shared.names.borrow().iter().map(|(name, n)| (name.clone(), bytes(n))).collect()
+    }
+
     /// Names of all files.
     #[must_use]
     pub fn names(&self) -> Vec<String> {
@@ -199,6 +258,7 @@ impl Disk for SimDisk {
 
     async fn create(&self, name: &str, bytes: u64) -> io::Result<SimFile> {
         self.work().await;
+        self.operate()?;
         let capacity = self.shared.faults.get().capacity;
         if capacity.is_some_and(|capacity| self.used() + bytes > capacity) {
             return Err(ErrorKind::StorageFull.into());
@@ -216,6 +276,7 @@ impl Disk for SimDisk {
     }
 
     async fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.operate()?;
         let mut names = self.shared.names.borrow_mut();
         let number = names.remove(from).ok_or_else(|| not_found(from))?;
         names.insert(to.to_owned(), number);
@@ -223,6 +284,7 @@ impl Disk for SimDisk {
     }
 
     async fn remove(&self, name: &str) -> io::Result<()> {
+        self.operate()?;
         let removed = self.shared.names.borrow_mut().remove(name);
         removed.map(|_| ()).ok_or_else(|| not_found(name))
     }
@@ -237,8 +299,25 @@ impl Disk for SimDisk {
         Ok(self.shared.names.borrow().iter().filter_map(inside).collect())
     }
 
+    async fn free(&self, name: &str, ranges: &[(u64, u64)]) -> io::Result<()> {
+        self.operate()?;
+        let number = self.shared.names.borrow().get(name).copied();
+        let mut files = self.shared.files.borrow_mut();
+        let contents = number.and_then(|number| files.get_mut(&number));
+        let contents = contents.ok_or_else(|| not_found(name))?;
+        for (offset, bytes) in ranges {
+            let place = &mut contents.bytes[*offset as usize..(*offset + *bytes) as usize];
+            // What the power leaves of it is one or the other, and nobody may care.
+            if self.shared.random.chance(90) {
+                place.fill(0);
+            }
+        }
+        Ok(())
+    }
+
     async fn sync_names(&self, folder: &str) -> io::Result<()> {
         self.work().await;
+        self.operate()?;
         let inside = |name: &str| match folder {
             "" => !name.contains('/'),
             folder => name.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/')),
@@ -277,6 +356,7 @@ impl DiskFile for SimFile {
     async fn write(&self, offset: u64, buffer: SimBuffer) -> io::Result<()> {
         let shared = &self.disk.shared;
         self.disk.work().await;
+        self.disk.operate()?;
         if !self.is_alive() || shared.random.chance(shared.faults.get().write_errors) {
             return Err(io::Error::other("the disk refuses a write"));
         }
@@ -296,6 +376,7 @@ impl DiskFile for SimFile {
     async fn sync(&self) -> io::Result<()> {
         let shared = &self.disk.shared;
         self.disk.work().await;
+        self.disk.operate()?;
         if !self.is_alive() || shared.random.chance(shared.faults.get().sync_errors) {
             // What could not be written may be dropped by the kernel: it is neither old nor new.
             return Err(io::Error::other("the disk refuses a sync"));

@@ -11,4 +11,5 @@ pub mod executor;
 pub mod network;
 pub mod random;
 pub mod ring;
+pub mod spool;
 pub mod world;

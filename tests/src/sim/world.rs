@@ -167,6 +167,7 @@ fn spool_config(incarnation: u64, bounds: Bounds) -> SpoolConfig {
         quota_bytes: bounds.quota_bytes,
         commit_interval: Duration::from_millis(50),
         group_bytes: 256 << 10,
+        replay_bytes_per_s: u64::MAX,
     }
 }
 
@@ -346,6 +347,7 @@ pub fn audit(planet: &Planet, incarnation: u64, bounds: Bounds) -> (Vec<AuditFra
             match notice {
                 Notice::Frame(frame) => frames.push(frame),
                 lost_notice @ Notice::Lost { .. } => lost.push(lost_notice),
+                Notice::Again { .. } => {}
             }
         }
         let now = planet.clock.now();

@@ -80,7 +80,7 @@ impl Work {
         }
     }
 
-    fn command(&mut self, command: Command, decisions: Vec<(StreamId, Decision)>) {
+    pub(super) fn command(&mut self, command: Command, decisions: Vec<(StreamId, Decision)>) {
         let sent = self.sink.spool.try_send(&command);
         self.deciding = Some(Deciding { command, sent, decisions });
     }

@@ -1,0 +1,380 @@
+//! The spool alone: on a disk that fails, fills, tears and flips at every step, and under sinks
+//! that want some things sooner than others.
+
+use brink_proto::{
+    frame::{FRAME_ALIGN, HEADER_BYTES},
+    ids::{Sequence, StreamId},
+};
+use brink_shipper::{
+    alarms::Alarm,
+    spool::{
+        SpoolConfig,
+        cursors::SLOT_BYTES,
+        port::{Command, Notice, ReadFault},
+    },
+};
+use brink_tests::sim::{
+    disk::Fault,
+    spool::{Ground, Lone, config, frames},
+};
+use std::{collections::BTreeMap, io::ErrorKind};
+
+/// What is known of a life when it ends.
+#[derive(Default)]
+struct Known {
+    /// By stream, behind what the shard was told to be durable.
+    durable: BTreeMap<StreamId, Sequence>,
+    /// By stream, behind what the sink was told to be delivered durably.
+    delivered: BTreeMap<StreamId, Sequence>,
+    /// By stream, behind what it has wanted to be.
+    wanted: BTreeMap<StreamId, Sequence>,
+}
+
+/// One life that does everything: commits, full segments, cursors, segments let go and used again.
+/// Faults may end any step of it; it goes on with the next one.
+fn live(spool: &mut Lone, known: &mut Known) {
+    for round in 0..6 {
+        for _ in 0..3 {
+            spool.append("a", 60_000);
+            spool.append("b", 9_000);
+            spool.run(60);
+        }
+        known.durable = spool.durable();
+        let told = spool.told();
+        if round % 2 == 1 {
+            let ends: BTreeMap<_, _> =
+                frames(&told).map(|f| (f.batch.stream, f.batch.end_sequence())).collect();
+            known.wanted.extend(ends.clone());
+            let command = Command::Advance { ends: ends.clone().into_iter().collect(), key: None };
+            if spool.decide(&command) {
+                known.delivered.extend(ends);
+            }
+        }
+    }
+    spool.run(200);
+    known.durable = spool.durable();
+}
+
+/// What the next start has to find: all that was durable and not delivered, in order and once, and
+/// nothing of it may be lost.
+fn check(ground: &Ground, known: &Known, what: &str) {
+    let mut next = Lone::start(ground, config(2)).unwrap_or_else(|e| panic!("{what}: {e}"));
+    let told = next.told_all();
+    assert!(!told.iter().any(|n| matches!(n, Notice::Lost { .. })), "{what}: {told:?}");
+    let mut reached: BTreeMap<StreamId, Sequence> = BTreeMap::new();
+    let all: Vec<_> = frames(&told).copied().collect();
+    for frame in &all {
+        let batch = &frame.batch;
+        // What is not in the log any more was delivered.
+        let wanted = known.wanted.get(&batch.stream).copied().unwrap_or(Sequence(0));
+        let before = reached.get(&batch.stream).copied().unwrap_or(wanted).max(wanted);
+        assert!(batch.first_sequence <= before, "{what}: a hole before {frame:?}");
+        let reached = reached.entry(batch.stream).or_insert(Sequence(0));
+        *reached = batch.end_sequence().max(*reached);
+    }
+    for (stream, end) in &known.durable {
+        let wanted = known.wanted.get(stream).copied().unwrap_or(Sequence(0));
+        let reached = reached.get(stream).copied().unwrap_or(Sequence(0)).max(wanted);
+        assert!(reached >= *end, "{what}: {stream} ends at {reached:?} and {end:?} was durable");
+    }
+    for frame in all {
+        // What was delivered may have been let go meanwhile, or freed.
+        let wanted = known.wanted.get(&frame.batch.stream);
+        let may_be_gone = wanted.is_some_and(|wanted| frame.batch.end_sequence() <= *wanted);
+        let read = next.read(frame);
+        let is_gone = matches!(read, Err(ReadFault::Gone | ReadFault::Corrupt)) && may_be_gone;
+        assert!(is_gone || read == Ok(()), "{what}: {read:?} {frame:?}");
+    }
+    // And it takes more.
+    assert!(next.append("a", 1000));
+    next.run(300);
+    assert_eq!(next.durable().len(), 1, "{what}");
+}
+
+/// Runs a life with a fault at each of its operations, until there are no more of them.
+fn at_each_operation(count: u64, kind: ErrorKind, end: impl Fn(&Ground, &Lone, u64)) -> u64 {
+    for at in 0.. {
+        let ground = Ground::new(at);
+        let mut spool = Lone::start(&ground, config(1)).expect("the disk works");
+        ground.disk.set_fault(Some(Fault { at, count, kind }));
+        let mut known = Known::default();
+        live(&mut spool, &mut known);
+        let is_past_the_end = ground.disk.operations() <= at;
+        end(&ground, &spool, at);
+        drop(spool);
+        ground.disk.set_fault(None);
+        let what = format!("{count} operations from {at} on fail with {kind}");
+        check(&ground, &known, &what);
+        if is_past_the_end {
+            return at;
+        }
+    }
+    unreachable!("a life ends")
+}
+
+#[test]
+fn an_operation_that_fails_once_loses_nothing_wherever_it_is() {
+    for kind in [ErrorKind::Other, ErrorKind::StorageFull] {
+        let operations = at_each_operation(1, kind, |ground, spool, at| {
+            // It goes on in the same life: all that was handed over is durable in the end.
+            let durable: u64 = spool.durable().values().map(|end| end.0).sum();
+            assert_eq!(durable, 360, "{kind} at {at}");
+            ground.disk.kill();
+        });
+        assert!(operations > 60, "{operations} operations");
+    }
+}
+
+#[test]
+fn a_disk_that_fails_for_ever_from_any_operation_on_keeps_what_it_has_promised() {
+    for kind in [ErrorKind::Other, ErrorKind::StorageFull] {
+        at_each_operation(u64::MAX, kind, |ground, spool, _| {
+            let is_alarmed = |alarm| spool.alarms.state(alarm).0;
+            let short = spool.durable().values().map(|end| end.0).sum::<u64>() < 360;
+            assert!(!short || is_alarmed(Alarm::SpoolDisk) || is_alarmed(Alarm::SpoolFull));
+            ground.disk.kill();
+        });
+    }
+}
+
+#[test]
+fn power_that_goes_before_any_operation_loses_nothing_that_was_promised() {
+    // Between a cursor's sync and the renaming of what it lets go is one of these places.
+    at_each_operation(u64::MAX, ErrorKind::Other, |ground, _, _| ground.disk.crash());
+}
+
+/// A log of nine frames in three groups, of which the last one is the last group; killed.
+fn log() -> (Ground, Vec<brink_proto::frame::FrameHeader>) {
+    let ground = Ground::new(0);
+    let mut spool = Lone::start(&ground, config(1)).expect("the disk works");
+    for group in [4, 4, 1] {
+        (0..group).for_each(|_| assert!(spool.append("a", 6000)));
+        spool.run(200);
+    }
+    let told = spool.told();
+    drop(spool);
+    ground.disk.kill();
+    let frames: Vec<_> = frames(&told).copied().collect();
+    assert_eq!(frames.len(), 9);
+    (ground, frames)
+}
+
+const SEGMENT: &str = "0000000001.seg";
+
+#[test]
+fn a_tail_torn_at_any_sector_is_cut_off_and_no_damage() {
+    let (_, frames) = log();
+    let last = frames[8];
+    let (from, payload) = (last.position.offset() as usize, last.batch.payload_bytes as usize);
+    for cut in (0..last.frame_bytes()).step_by(512) {
+        let (ground, _) = log();
+        ground.disk.edit(SEGMENT, |bytes| bytes[from + cut..].fill(0));
+        let mut next = Lone::start(&ground, config(2)).expect("it starts");
+        let told = next.told_all();
+        let kept = if cut >= HEADER_BYTES + payload { 9 } else { 8 };
+        assert_eq!(told, frames[..kept].iter().map(|f| Notice::Frame(*f)).collect::<Vec<_>>());
+        assert_eq!((next.report.corrupt_ranges, next.report.walked), (0, 1), "cut at {cut}");
+        assert!(Alarm::ALL.iter().all(|alarm| !next.alarms.state(*alarm).0), "cut at {cut}");
+    }
+}
+
+#[test]
+fn a_bit_that_flips_in_a_header_or_a_payload_costs_that_frame_and_is_told() {
+    let (_, frames) = log();
+    let victim = frames[5];
+    let from = victim.position.offset() as usize;
+    for at in (0..HEADER_BYTES).chain((HEADER_BYTES..HEADER_BYTES + 6000).step_by(500)) {
+        let (ground, _) = log();
+        ground.disk.edit(SEGMENT, |bytes| bytes[from + at] ^= 4);
+        let mut next = Lone::start(&ground, config(2)).unwrap_or_else(|e| panic!("{at}: {e}"));
+        let told = next.told_all();
+        let around: Vec<_> = told.iter().filter(|n| **n != Notice::Frame(victim)).collect();
+        assert_eq!(around.len(), 8, "byte {at}");
+        if told.len() == 9 {
+            assert_eq!(next.read(victim), Err(ReadFault::Corrupt), "byte {at}");
+        }
+        assert!(next.alarms.state(Alarm::CorruptFrame).0, "byte {at}");
+        assert_eq!(next.read(frames[4]), Ok(()), "byte {at}");
+        assert_eq!(next.read(frames[6]), Ok(()), "byte {at}");
+        let kept = format!("quarantine/0000000001-{from:010}.bytes");
+        assert!(ground.disk.names().contains(&kept), "byte {at}: {:?}", ground.disk.names());
+    }
+}
+
+#[test]
+fn a_bit_that_flips_in_one_cursor_slot_leaves_the_other_and_in_both_delivers_again() {
+    for (slots, is_lost) in [(vec![0], false), (vec![1], false), (vec![0, 1], true)] {
+        let (ground, frames) = log();
+        let mut spool = Lone::start(&ground, config(2)).expect("it starts");
+        assert_eq!(spool.told_all().len(), 9);
+        for frame in [frames[2], frames[3]] {
+            let ends = vec![(frame.batch.stream, frame.batch.end_sequence())];
+            assert!(spool.decide(&Command::Advance { ends, key: None }));
+        }
+        drop(spool);
+        ground.disk.kill();
+        for slot in &slots {
+            ground.disk.edit("cursors", |bytes| bytes[slot * SLOT_BYTES + 70] ^= 1);
+        }
+        let next = Lone::start(&ground, config(3)).expect("it starts");
+        assert_eq!(next.report.cursors_lost, is_lost, "{slots:?}");
+        assert_eq!(next.alarms.state(Alarm::CursorsLost).0, is_lost, "{slots:?}");
+    }
+}
+
+#[test]
+fn what_has_just_come_does_not_wait_behind_what_was_there_at_the_start() {
+    let ground = Ground::new(0);
+    let mut before = Lone::start(&ground, config(1)).expect("the disk works");
+    for _ in 0..200 {
+        assert!(before.append("a", 30_000));
+        before.run(30);
+    }
+    before.run(200);
+    drop(before);
+    ground.disk.kill();
+    // 200 frames of 32 KiB at 256 KiB/s take 25 seconds, but for those of the first.
+    let paced = SpoolConfig { replay_bytes_per_s: 256 << 10, ..config(2) };
+    let mut spool = Lone::start(&ground, paced).expect("it starts");
+    spool.run(300);
+    let at_once = frames(&spool.told()).count();
+    assert!((8..20).contains(&at_once), "{at_once} frames");
+    let (mut old, mut live) = (at_once, 0);
+    for second in 1..=10 {
+        assert!(spool.append("b", 100));
+        spool.run(1000);
+        let told = spool.told();
+        let is_live = |frame: &&_| **frame == spool.stream("b");
+        live += frames(&told).map(|f| &f.batch.stream).filter(is_live).count();
+        old += frames(&told).map(|f| &f.batch.stream).filter(|s| !is_live(s)).count();
+        assert_eq!(live, second, "what came is told within a second");
+    }
+    assert!((80..120).contains(&old), "{old} frames of the backlog in ten seconds");
+    // Nobody comes any more, and all of it is told at once.
+    spool.finish();
+    spool.run(1000);
+    old += frames(&spool.told()).count();
+    assert_eq!(old, 200);
+}
+
+#[test]
+fn a_topic_that_a_sink_let_go_by_is_told_again_in_its_order_and_no_other_one() {
+    let ground = Ground::new(0);
+    let mut before = Lone::start(&ground, config(1)).expect("the disk works");
+    for _ in 0..20 {
+        assert!(before.append("a", 30_000) && before.append("b", 30_000));
+        before.run(60);
+    }
+    drop(before);
+    ground.disk.kill();
+    let mut spool = Lone::start(&ground, config(2)).expect("it starts");
+    for _ in 0..20 {
+        assert!(spool.append("a", 30_000) && spool.append("b", 30_000));
+        spool.run(60);
+    }
+    let told = spool.told_all();
+    let of_a: Vec<_> = frames(&told).filter(|f| f.batch.stream.topic.as_str() == "a").collect();
+    assert_eq!(of_a.len(), 40);
+    let mut in_log: Vec<_> = of_a.iter().map(|f| f.position).collect();
+    in_log.sort();
+    for from in [0, 13, 27, 39] {
+        let (topic, from) = (of_a[0].batch.stream.topic, in_log[from]);
+        assert!(spool.decide(&Command::Again { topic, from }));
+        assert!(spool.append("a", 100) && spool.append("b", 100));
+        let again = spool.told_all();
+        assert_eq!(again[0], Notice::Again { topic, from });
+        let of_b = frames(&again).filter(|f| f.batch.stream.topic != topic).count();
+        assert_eq!(of_b, 1, "only what came");
+        let again: Vec<_> = frames(&again).filter(|f| f.batch.stream.topic == topic).collect();
+        let positions: Vec<_> = again.iter().map(|f| f.position).collect();
+        assert!(positions.is_sorted(), "{positions:?}");
+        let want: Vec<_> = in_log.iter().filter(|p| **p >= from).copied().collect();
+        assert!(positions.starts_with(&want), "{positions:?} and {want:?}");
+        in_log.extend(&positions[want.len()..]);
+    }
+    assert_eq!(in_log.len(), 44);
+    assert!(in_log.iter().all(|p| (p.offset() as usize).is_multiple_of(FRAME_ALIGN)));
+}
+
+/// Batches of a topic that a sink does not take come with as many long ones that it takes.
+fn live_with_one_topic_held(spool: &mut Lone, rounds: usize, known: &mut Known) {
+    for _ in 0..rounds {
+        spool.append("a", 3_000);
+        spool.append("b", 60_000);
+        spool.run(60);
+        let told = spool.told();
+        let of_b = frames(&told).filter(|f| f.batch.stream.topic.as_str() == "b");
+        let ends: Vec<_> = of_b.map(|f| (f.batch.stream, f.batch.end_sequence())).collect();
+        known.wanted.extend(ends.clone());
+        if !ends.is_empty() && spool.decide(&Command::Advance { ends: ends.clone(), key: None }) {
+            known.delivered.extend(ends);
+        }
+    }
+    known.durable = spool.durable();
+}
+
+/// Room for a third of what comes.
+fn narrow(incarnation: u64) -> SpoolConfig {
+    SpoolConfig { segment_bytes: 1 << 20, quota_bytes: 6 << 20, ..config(incarnation) }
+}
+
+#[test]
+fn a_topic_that_is_not_taken_holds_what_is_its_own_and_no_more() {
+    let ground = Ground::new(0);
+    let mut spool = Lone::start(&ground, narrow(1)).expect("the disk works");
+    let mut known = Known::default();
+    live_with_one_topic_held(&mut spool, 250, &mut known);
+    let durable: Vec<u64> = known.durable.values().map(|end| end.0).collect();
+    assert_eq!(durable, [2500, 2500], "all was taken");
+    assert!(!spool.alarms.state(Alarm::SpoolFull).0);
+    let held = spool.counters.held();
+    let of = |topic: &str| held.iter().find(|h| h.topic.as_str() == topic).map(|h| h.bytes);
+    assert!(of("a") > Some(250 * 3_000) && of("b") < Some(1 << 20), "{held:?}");
+    // What is held is sound, here and after the next start, and is told as ever.
+    drop(spool);
+    ground.disk.kill();
+    let mut next = Lone::start(&ground, narrow(2)).expect("it starts");
+    let told = next.told_all();
+    let of_a: Vec<_> = frames(&told).filter(|f| f.batch.stream.topic.as_str() == "a").collect();
+    assert_eq!(of_a.len(), 250);
+    assert!(of_a.iter().all(|frame| next.read(**frame) == Ok(())));
+    assert!(!next.alarms.state(Alarm::CorruptFrame).0);
+    // And once it is taken, the log is empty.
+    let ends = vec![(of_a[0].batch.stream, Sequence(2500))];
+    assert!(next.decide(&Command::Advance { ends, key: None }));
+    next.run(100);
+    assert_eq!(next.counters.segments.read(), 0);
+}
+
+#[test]
+fn power_that_goes_while_room_is_freed_loses_nothing_that_is_held() {
+    for at in (0..600).step_by(7) {
+        let ground = Ground::new(at);
+        let mut spool = Lone::start(&ground, narrow(1)).expect("the disk works");
+        let mut known = Known::default();
+        live_with_one_topic_held(&mut spool, 60, &mut known);
+        ground.disk.set_fault(Some(Fault { at, count: u64::MAX, kind: ErrorKind::Other }));
+        live_with_one_topic_held(&mut spool, 20, &mut known);
+        drop(spool);
+        ground.disk.set_fault(None);
+        ground.disk.crash();
+        check(&ground, &known, &format!("the power goes at {at}"));
+    }
+}
+
+#[test]
+fn a_topic_that_holds_half_of_the_log_is_told_by_name() {
+    let ground = Ground::new(0);
+    let mut spool = Lone::start(&ground, narrow(1)).expect("the disk works");
+    for _ in 0..60 {
+        assert!(spool.append("a", 60_000) && spool.append("b", 3_000));
+        spool.run(60);
+    }
+    spool.run(1200);
+    assert!(spool.alarms.state(Alarm::LogHeld).0);
+    let told = spool.told_all();
+    let ends = vec![(spool.stream("a"), Sequence(600))];
+    assert!(frames(&told).count() == 120 && spool.decide(&Command::Advance { ends, key: None }));
+    spool.run(1200);
+    assert!(!spool.alarms.state(Alarm::LogHeld).0);
+}
