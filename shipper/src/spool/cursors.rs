@@ -155,6 +155,7 @@ impl Slots {
         let mut bytes = Vec::new();
         for slot in 0..2 {
             file.read(u64::from(slot) * SLOT_BYTES as u64, SLOT_BYTES, &mut bytes).await?;
+            refuse_newer(&bytes)?;
             let is_touched = bytes.iter().any(|b| *b != 0);
             touched += u32::from(is_touched);
             let read = read_slot(&bytes);
@@ -257,6 +258,21 @@ pub fn read_slot(slot: &[u8]) -> Option<(u64, Cursors)> {
     }
     let writes = u64::from_le_bytes(slot.get(16..24)?.try_into().ok()?);
     Some((writes, serde_json::from_slice(slot.get(TEXT_FROM..end)?).ok()?))
+}
+
+/// Whoever wrote a newer version knows more than we do. One that is not sound may be anything, and
+/// leaves the other slot.
+fn refuse_newer(slot: &[u8]) -> io::Result<()> {
+    let Some(version) = slot.get(7).copied().filter(|version| *version > MAGIC[7]) else {
+        return Ok(());
+    };
+    let mut ours = slot.to_vec();
+    ours[7] = MAGIC[7];
+    if read_slot(&ours).is_none() {
+        return Ok(());
+    }
+    let text = format!("the cursors have version {version}, which is newer");
+    Err(io::Error::new(io::ErrorKind::Unsupported, text))
 }
 
 /// A stream as text.

@@ -253,6 +253,7 @@ impl<D: Disk + Clone, T: Timer> Spool<D, T> {
         config: SpoolConfig,
         with: Connections,
     ) -> io::Result<Spool<D, T>> {
+        recovery::refuse_newer(&disk).await?;
         let (mut cursor_file, mut cursors, found) = CursorFile::open(disk.clone()).await?;
         let (log, mut report) = recovery::recover(&disk, config.segment_bytes).await?;
         report.cursors_lost = found == Found::Lost;

@@ -29,6 +29,33 @@ pub struct RecoveryReport {
     pub cursors_lost: bool,
 }
 
+/// Looks at all segments before anything is changed: what a newer build wrote is left untouched,
+/// and so is all that lies beside it.
+///
+/// # Errors
+/// What the disk said; [`io::ErrorKind::Unsupported`] when a newer build wrote a part of the log.
+pub(crate) async fn refuse_newer<D: Disk>(disk: &D) -> io::Result<()> {
+    let mut block = Vec::new();
+    for (name, bytes) in disk.list("segments").await? {
+        let generation = segment::generation_of(&name, ".seg");
+        let Some(generation) = generation.filter(|_| bytes >= u64::from(SEGMENT_BYTES_MIN)) else {
+            continue;
+        };
+        let file = disk.open(&segment::file_name(generation)).await?;
+        read_head(&file, generation).await?;
+        let summary_at = bytes - u64::from(SUMMARY_BYTES);
+        if !summary_at.is_multiple_of(FRAME_ALIGN as u64) {
+            continue;
+        }
+        file.read(summary_at, SUMMARY_BYTES as usize, &mut block).await?;
+        if let Some(version) = Summary::newer_version(&block, generation) {
+            let text = format!("the summary of segment {generation} has version {version}, newer");
+            return Err(io::Error::new(io::ErrorKind::Unsupported, text));
+        }
+    }
+    Ok(())
+}
+
 /// Finds the log on a disk.
 pub(crate) async fn recover<D: Disk>(
     disk: &D,

@@ -192,6 +192,13 @@ impl Summary {
         seal(&mut block[..SUMMARY_BYTES as usize]);
     }
 
+    /// The version of a sound summary of `generation` that this build does not know.
+    pub(crate) fn newer_version(block: &[u8], generation: u32) -> Option<u8> {
+        let block = block.get(..SUMMARY_BYTES as usize)?;
+        let is_newer = block[..7] == SUMMARY_MAGIC[..7] && block[7] > SUMMARY_MAGIC[7];
+        (is_newer && sound(block) && read_u32(block, 12) == generation).then_some(block[7])
+    }
+
     /// Reads the summary of `generation`; nothing when the block holds none of it.
     #[must_use]
     pub fn decode(block: &[u8], generation: u32) -> Option<Summary> {
