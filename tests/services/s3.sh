@@ -66,6 +66,7 @@ start_once() {
         --port "127.0.0.1:$port" --region "$REGION" --keep-alive \
         posix --sidecar "$dir/sidecar" "$dir/data" >"$dir/server.log" 2>&1 </dev/null &
     echo $! >"$dir/pid"
+    disown
     wait_until_started "$dir" $! "$port" || return 1
     echo "dir=$dir"
     echo "endpoint=http://127.0.0.1:$port"

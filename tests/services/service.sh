@@ -2,8 +2,9 @@
 #
 #   WHAT  LOG  FETCH_SECONDS_MAX     what it is, in a word; its log in its folder; how long a fetch takes
 #   fetch                            brings it, once; `once` helps
-#   start_once DIR                   starts it in a folder, tells its facts, leaves its id in DIR/pid
-#   mark DIR                         the argument of its command line that names the folder
+#   start_once DIR                   starts it in a folder, tells its facts, leaves its id in DIR/pid; a service of
+#                                    several processes leaves them in DIR/NAME/pid
+#   mark DIR                         the argument of a process's command line that names the folder of its id
 #   is_home DIR                      whether a folder is one of its own
 #
 # and then `serve` with its own arguments.
@@ -52,6 +53,9 @@ is_running() {
     cat "/proc/$pid/cmdline" 2>/dev/null | tr '\0' '\n' | grep -qxF -- "$(mark "$1")"
 }
 
+# The logs of a folder, one for each process.
+logs() { find "$1" -maxdepth 2 -name "$LOG"; }
+
 start() {
     local dir=$1
     fetch
@@ -59,26 +63,28 @@ start() {
     for _ in 1 2 3; do
         start_once "$dir" && return
         halt "$dir"
-        grep -qiF 'address already in use' "$dir/$LOG" 2>/dev/null || break
+        logs "$dir" | xargs grep -qiF 'address already in use' || break
         say "a port was taken meanwhile; trying others"
     done
     say "the $WHAT did not start; the end of its log:"
-    tail -n 30 "$dir/$LOG" >&2 || true
+    logs "$dir" | xargs tail -n 30 >&2 || true
     exit 1
 }
 
-# Stops the service of a folder, if it runs.
+# Stops what runs in a folder and in those right below it. It is killed: what it has kept goes with its folder, and
+# one of several that wait for each other would take its time.
 halt() {
-    local dir=$1 pid
-    is_running "$dir" || return 0
-    pid=$(cat "$dir/pid")
-    kill "$pid" 2>/dev/null || true
-    for _ in $(seq $((STOP_SECONDS_MAX * 10))); do
-        is_running "$dir" || return 0
-        sleep 0.1
+    local home
+    for home in "$1" "$1"/*/; do
+        is_running "${home%/}" || continue
+        kill -KILL "$(cat "$home/pid")" 2>/dev/null || true
     done
-    say "the $WHAT $pid did not end within $STOP_SECONDS_MAX s; killing it"
-    kill -KILL "$pid" 2>/dev/null || true
+    for home in "$1" "$1"/*/; do
+        for _ in $(seq $((STOP_SECONDS_MAX * 10))); do
+            is_running "${home%/}" || break
+            sleep 0.1
+        done
+    done
 }
 
 stop() {

@@ -4,6 +4,7 @@
 //! is needed. Where they cannot be had, a test says so on standard error, past the capture of the
 //! test harness, and passes; with `BRINK_REQUIRE_SERVICES=1`, as CI sets it, it fails.
 
+use crate::kafka::cluster::process_in;
 use serde_json::Value;
 use std::{
     collections::BTreeMap,
@@ -19,7 +20,7 @@ use std::{
 const UNAVAILABLE: i32 = 69;
 
 /// A file of `tests/services/`.
-fn script(name: &str) -> PathBuf {
+pub(crate) fn script(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("services").join(name)
 }
 
@@ -165,7 +166,7 @@ pub struct Broker {
     pub ca_file: PathBuf,
     /// Its version.
     pub version: String,
-    process: u32,
+    process: rustix::process::Pid,
 }
 
 impl Broker {
@@ -193,13 +194,12 @@ impl Broker {
         let service = Service::start("kafka.sh", variables, "The Kafka broker", from)?;
         let fact = |key: &str| service.facts[key].clone();
         let address = |key: &str| fact(key).parse().expect("an address");
-        let pid = fs::read_to_string(Path::new(&fact("dir")).join("pid")).expect("a pid file");
         Some(Broker {
             address: address("address"),
             secure: address("secure"),
             ca_file: fact("ca_file").into(),
             version: fact("version"),
-            process: pid.trim().parse().expect("a number"),
+            process: process_in(&Path::new(&fact("dir")).join("1")),
             _service: service,
         })
     }
@@ -223,19 +223,10 @@ impl Broker {
     /// # Panics
     /// When there is no such process.
     pub fn freeze(&self, frozen: bool) {
-        let id = i32::try_from(self.process).expect("a process");
-        let process = rustix::process::Pid::from_raw(id).expect("a process");
         let signal = match frozen {
             true => rustix::process::Signal::STOP,
             false => rustix::process::Signal::CONT,
         };
-        rustix::process::kill_process(process, signal).expect("the broker lives");
-    }
-}
-
-impl Drop for Broker {
-    fn drop(&mut self) {
-        // One that is stopped cannot be asked to end.
-        self.freeze(false);
+        rustix::process::kill_process(self.process, signal).expect("the broker lives");
     }
 }
