@@ -10,7 +10,6 @@
 //! `brink_tests::services` brings them; a test that cannot have them says so loudly, or fails where
 //! they are required. [`traffic`] asks for pixels and knows the row of each.
 
-mod kafka;
 mod segments;
 mod tables;
 mod traffic;
@@ -22,11 +21,11 @@ use brink_proto::{
 use brink_tests::{
     appliance::{Extra, configuration, eventually, start_in},
     http::Client,
+    kafka::client::{CORRUPT_MESSAGE, Kafka, Partition, Produced},
     process::Serving,
     services::{Broker, Python},
 };
 use edge::{roles::Roles, tap::SLICE_BYTES};
-use kafka::{CORRUPT_MESSAGE, Kafka, Partition, Produced};
 use segments::Frame;
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, fs, path::Path};

@@ -4,7 +4,7 @@
 //! Requests and answers are those of the `kafka-protocol` crate. A batch goes out as the bytes that
 //! it is, which no ready-made producer offers.
 
-use brink_tests::appliance::eventually;
+use crate::appliance::eventually;
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::{
     messages::{
@@ -40,7 +40,7 @@ const FETCH: i16 = 12;
 const ACKS_ALL: i16 = -1;
 
 /// What the broker says to a batch whose checksum does not match.
-pub(crate) const CORRUPT_MESSAGE: i16 = 2;
+pub const CORRUPT_MESSAGE: i16 = 2;
 
 /// What the broker says while it gets ready: of producer ids, of a partition that was just made.
 const COORDINATOR_LOAD_IN_PROGRESS: i16 = 14;
@@ -49,28 +49,35 @@ const NOT_LEADER: i16 = 6;
 
 /// The answer to a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Produced {
+pub struct Produced {
     /// Zero, if it was taken.
-    pub(crate) error: i16,
+    pub error: i16,
     /// Offset of its first record.
-    pub(crate) base_offset: i64,
+    pub base_offset: i64,
 }
 
 /// A partition of a topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Partition {
-    pub(crate) topic: &'static str,
-    pub(crate) index: i32,
+pub struct Partition {
+    /// The topic.
+    pub topic: &'static str,
+    /// Its number there.
+    pub index: i32,
 }
 
 /// A connection to a broker.
-pub(crate) struct Kafka {
+pub struct Kafka {
     stream: TcpStream,
     sent: i32,
 }
 
 impl Kafka {
-    pub(crate) fn connect(address: SocketAddr) -> Kafka {
+    /// Connects to a broker.
+    ///
+    /// # Panics
+    /// When it does not listen.
+    #[must_use]
+    pub fn connect(address: SocketAddr) -> Kafka {
         let stream = TcpStream::connect(address).expect("the broker listens");
         stream.set_read_timeout(Some(PATIENCE)).expect("a TCP option");
         stream.set_nodelay(true).expect("a TCP option");
@@ -103,7 +110,10 @@ impl Kafka {
     }
 
     /// Makes a topic, and waits until the broker takes batches for each of its partitions.
-    pub(crate) fn create_topic(&mut self, topic: &'static str, partitions: i32) {
+    ///
+    /// # Panics
+    /// When the broker does not, in half a minute.
+    pub fn create_topic(&mut self, topic: &'static str, partitions: i32) {
         let created = CreatableTopic::default()
             .with_name(name(topic))
             .with_num_partitions(partitions)
@@ -124,7 +134,10 @@ impl Kafka {
 
     /// A producer id and its epoch. A broker that has just started first gets some ids to give
     /// away.
-    pub(crate) fn producer(&mut self) -> (i64, i16) {
+    ///
+    /// # Panics
+    /// When the broker does not, in half a minute.
+    pub fn producer(&mut self) -> (i64, i16) {
         let request = InitProducerIdRequest::default()
             .with_transactional_id(None)
             .with_transaction_timeout_ms(PATIENCE_MS);
@@ -140,7 +153,10 @@ impl Kafka {
     }
 
     /// Sends a batch as it is.
-    pub(crate) fn produce(&mut self, to: &Partition, batch: &[u8]) -> Produced {
+    ///
+    /// # Panics
+    /// When the broker does not, in half a minute.
+    pub fn produce(&mut self, to: &Partition, batch: &[u8]) -> Produced {
         let batch = Bytes::copy_from_slice(batch);
         let partition =
             PartitionProduceData::default().with_index(to.index).with_records(Some(batch));
@@ -157,7 +173,10 @@ impl Kafka {
     }
 
     /// The batches of a partition as the broker keeps them, from an offset on; not all at once.
-    pub(crate) fn fetch(&mut self, of: &Partition, offset: i64) -> Bytes {
+    ///
+    /// # Panics
+    /// When the broker does not, in half a minute.
+    pub fn fetch(&mut self, of: &Partition, offset: i64) -> Bytes {
         let fetched = self.try_fetch(of, offset, PATIENCE_MS / 2);
         assert_eq!(fetched.error_code, 0, "{of:?}");
         fetched.records.expect("there are records")
