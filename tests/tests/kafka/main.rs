@@ -1,98 +1,26 @@
-//! Events in Kafka: a real broker, kills and cut connections in between, and a reader that shares
+//! Events in Kafka: real brokers, kills and cut connections in between, and a reader that shares
 //! no code with us (librdkafka, Google's Protobuf).
 
+mod traffic;
+
 use brink_tests::{
-    appliance::{Extra, eventually},
+    appliance::eventually,
     asking::{askers, let_live},
     http::Client,
-    process::{self, Serving},
+    process,
     proxy::Proxy,
     services::{Broker, Python},
     sim::random::Random,
-    site::Site,
 };
-use serde_json::Value;
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     fs,
-    net::{SocketAddr, TcpListener},
+    net::TcpListener,
     os::unix::fs::PermissionsExt,
-    path::Path,
     process::{Command, Stdio},
     time::Duration,
 };
-
-const DURABLE: &str = "ack = { \"/i.gif\" = \"durable\" }";
-
-/// A site whose events go to a cluster as well.
-fn site(broker: SocketAddr, more: &str) -> Site {
-    let sections =
-        format!("[kafka]\nbrokers = [\"{broker}\"]\npartitions = 2\nreplication = 1\n{more}");
-    Site::new(&Extra { listener: DURABLE, sections: &sections, ..Extra::default() })
-}
-
-fn sink(serving: &Serving) -> Value {
-    serving.status()["ledger"]["sinks"]["kafka"].clone()
-}
-
-fn alarm(serving: &Serving, name: &str) -> bool {
-    serving.status().is_alarmed(name)
-}
-
-/// Asks for so many pixels, each answered once its row is durable.
-fn ask(serving: &Serving, name: &str, count: usize) {
-    let mut client = serving.connect();
-    for number in 0..count {
-        assert_eq!(client.get(&format!("/i.gif?n={name}-{number}")).status, 200);
-    }
-}
-
-/// What a reader finds in the topic: by stream, sequence and nonce, in the order of the partition.
-struct Read {
-    streams: BTreeMap<String, Vec<(u64, String)>>,
-}
-
-impl Read {
-    fn topic(python: &Python, broker: SocketAddr, topic: &str) -> Read {
-        let proto = Path::new(env!("CARGO_MANIFEST_DIR")).join("../proto/events.proto");
-        let arguments = [
-            broker.to_string(),
-            topic.to_owned(),
-            proto.display().to_string(),
-            "brink.v1.Impression".to_owned(),
-        ];
-        let (report, rows) = python.read("read_kafka.py", arguments);
-        assert_eq!(report["unknown_fields"], 0);
-        let mut streams: BTreeMap<String, Vec<(u64, String)>> = BTreeMap::new();
-        let mut partitions: BTreeMap<String, Value> = BTreeMap::new();
-        for row in rows {
-            let text = |key: &str| row[key].as_str().map_or(row[key].to_string(), str::to_owned);
-            let stream = format!("{}-{}-{}", text("edge"), text("incarnation"), text("shard"));
-            let partition = row["@partition"].clone();
-            let first = partitions.entry(stream.clone()).or_insert(partition.clone());
-            assert_eq!(*first, partition, "a stream stays in its partition");
-            let query = text("raw_query");
-            let nonce = query.strip_prefix("n=").expect("a nonce").to_owned();
-            let sequence = row["sequence"].as_u64().or_else(|| text("sequence").parse().ok());
-            streams.entry(stream).or_default().push((sequence.expect("a sequence"), nonce));
-        }
-        Read { streams }
-    }
-
-    /// Each stream is whole, in order, and stands once; all nonces.
-    fn check(&self) -> BTreeSet<String> {
-        for (stream, rows) in &self.streams {
-            let sequences: Vec<u64> = rows.iter().map(|(sequence, _)| *sequence).collect();
-            let whole: Vec<u64> = (0..rows.len() as u64).collect();
-            assert_eq!(sequences, whole, "{stream}");
-        }
-        self.streams.values().flatten().map(|(_, nonce)| nonce.clone()).collect()
-    }
-
-    fn rows(&self) -> u64 {
-        self.streams.values().map(|rows| rows.len() as u64).sum()
-    }
-}
+use traffic::{Read, alarm, ask, sink, site};
 
 #[test]
 fn every_event_stands_in_its_topic_once_and_in_order() {
