@@ -13,8 +13,12 @@ use brink_proto::ids::Name;
 use std::{
     collections::{BTreeMap, BTreeSet},
     rc::Rc,
-    time::Instant,
+    time::{Duration, Instant},
 };
+
+/// How long a topic that was just made, or a partition whose leader moves, may take before that is
+/// trouble.
+const LACKING_MAX: Duration = Duration::from_secs(5);
 
 /// When something is tried again.
 #[derive(Debug, Clone, Default)]
@@ -45,8 +49,9 @@ pub(crate) struct Contact {
     turn: usize,
     wants_look: bool,
     retry: Retry,
-    /// A topic is not there, or nobody leads a partition: asked for less and less often.
-    lacks: bool,
+    /// A topic is not there, or nobody leads a partition, since then: asked for less and less
+    /// often.
+    lacks: Option<Instant>,
     lacking: Retry,
     producers: Retry,
     /// What is wrong with the contact itself.
@@ -66,7 +71,7 @@ impl Contact {
             turn: 0,
             wants_look: true,
             retry: Retry::default(),
-            lacks: false,
+            lacks: None,
             lacking: Retry::default(),
             producers: Retry::default(),
             trouble: None,
@@ -90,17 +95,22 @@ impl Contact {
         if !something {
             self.lacking = Retry::default();
         }
-        self.lacks = something;
+        self.lacks = self.lacks.or_else(|| Some(Instant::now())).filter(|_| something);
     }
 
     /// Whether something is wrong, or is to be looked at.
     pub(crate) fn is_in_trouble(&self) -> bool {
-        self.trouble.is_some() || self.refused || self.wants_look || self.lacks
+        self.trouble.is_some() || self.refused || self.wants_look || self.lacks.is_some()
     }
 
     /// Whether this is what is wrong.
     pub(crate) fn trouble_is(&self, alarm: Alarm) -> bool {
-        self.trouble == Some(alarm) || (self.refused && alarm == Alarm::KafkaRefusing)
+        let lacks = self.lacks.is_some_and(|since| since.elapsed() > LACKING_MAX);
+        match alarm {
+            Alarm::KafkaRefusing if self.refused => true,
+            Alarm::KafkaFailing if lacks && !self.refused => true,
+            alarm => self.trouble == Some(alarm),
+        }
     }
 
     /// Takes note of what is wrong.
@@ -124,7 +134,7 @@ impl Contact {
         topics: &BTreeSet<Name>,
         connects: &Counter,
     ) -> Option<BTreeMap<i32, String>> {
-        let wanted = self.wants_look || (self.lacks && self.lacking.is_due());
+        let wanted = self.wants_look || (self.lacks.is_some() && self.lacking.is_due());
         if topics.is_empty() || !wanted || !self.retry.is_due() {
             return None;
         }

@@ -139,9 +139,10 @@ impl Pipes {
         false
     }
 
-    /// Whether a broker cannot be reached for this reason.
-    pub(crate) fn is_unreached(&self, alarm: Alarm) -> bool {
-        self.brokers.values().any(|broker| broker.unreached == Some(alarm))
+    /// The brokers that could not be reached for this reason when they were dialled last.
+    pub(crate) fn unreached(&self, alarm: Alarm) -> impl Iterator<Item = i32> {
+        let unreached = move |(_, b): &(&i32, &Broker)| b.unreached == Some(alarm);
+        self.brokers.iter().filter(unreached).map(|(id, _)| *id)
     }
 
     /// Whether a connection is being made, or waits to be.

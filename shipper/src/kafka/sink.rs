@@ -319,10 +319,9 @@ impl Work {
             Finding::Again => {
                 let trouble = match verdict {
                     Verdict::Refused => Some(Alarm::KafkaRefusing),
-                    Verdict::Elsewhere => None,
                     _ => Some(Alarm::KafkaFailing),
                 };
-                if trouble.is_some() && route.trouble != trouble {
+                if route.trouble != trouble {
                     let code = told(code);
                     tracing::warn!(%stream, code, "a batch is not taken; it is sent again");
                 }
@@ -345,11 +344,21 @@ impl Work {
         self.begin().await;
     }
 
+    /// Whether a broker cannot be reached for this reason that somebody waits for: one that leads
+    /// nothing any more is not dialled again.
+    fn is_unreached(&self, alarm: Alarm) -> bool {
+        let is_wanted = |broker| {
+            let mut waiting = self.routes.iter().filter(|(_, route)| route.lane.len() > 0);
+            waiting.any(|(stream, _)| self.leader_of(stream) == Some(broker))
+        };
+        self.pipes.unreached(alarm).any(is_wanted)
+    }
+
     /// Raises what is in trouble, and clears what no longer is.
     fn settle_alarms(&mut self) {
         for alarm in [Alarm::KafkaFailing, Alarm::KafkaRefusing] {
             let lanes = self.routes.values().any(|r| r.trouble == Some(alarm));
-            let trouble = lanes || self.contact.trouble_is(alarm) || self.pipes.is_unreached(alarm);
+            let trouble = lanes || self.contact.trouble_is(alarm) || self.is_unreached(alarm);
             // Nobody else raises these.
             let (is_up, _) = self.sink.alarms.state(alarm);
             match trouble {

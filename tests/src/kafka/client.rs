@@ -1,5 +1,5 @@
-//! As much of a Kafka client as sends a batch untouched and fetches it back: one connection, one
-//! broker.
+//! As much of a Kafka client as sends a batch untouched and fetches it back, and moves and removes
+//! what a test wants moved and removed: one connection, one broker.
 //!
 //! Requests and answers are those of the `kafka-protocol` crate. A batch goes out as the bytes that
 //! it is, which no ready-made producer offers.
@@ -8,18 +8,22 @@ use crate::appliance::eventually;
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::{
     messages::{
-        ApiKey, CreateTopicsRequest, CreateTopicsResponse, FetchRequest, FetchResponse,
-        InitProducerIdRequest, InitProducerIdResponse, ProduceRequest, ProduceResponse,
+        ApiKey, CreateTopicsRequest, CreateTopicsResponse, ElectLeadersRequest,
+        ElectLeadersResponse, FetchRequest, FetchResponse, InitProducerIdRequest,
+        InitProducerIdResponse, MetadataRequest, MetadataResponse, ProduceRequest, ProduceResponse,
         RequestHeader, ResponseHeader, TopicName,
         create_topics_request::CreatableTopic,
+        elect_leaders_request::TopicPartitions,
         fetch_request::{FetchPartition, FetchTopic},
         fetch_response::PartitionData,
+        metadata_request::MetadataRequestTopic,
         produce_request::{PartitionProduceData, TopicProduceData},
     },
     protocol::{Decodable, Encodable, StrBytes, encode_request_header_into_buffer},
 };
 use std::{
     cell::{Cell, RefCell},
+    collections::BTreeMap,
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
     time::Duration,
@@ -32,9 +36,14 @@ const PATIENCE_MS: i32 = PATIENCE.as_millis() as i32;
 
 /// Versions that know a topic by its name and that brokers since 2.8 understand.
 const CREATE_TOPICS: i16 = 5;
+const ELECT_LEADERS: i16 = 2;
+const METADATA: i16 = 10;
 const INIT_PRODUCER_ID: i16 = 4;
 const PRODUCE: i16 = 9;
 const FETCH: i16 = 12;
+
+/// The replica that is named first shall lead.
+const PREFERRED: i8 = 0;
 
 /// Acknowledged by all replicas in sync.
 const ACKS_ALL: i16 = -1;
@@ -170,6 +179,35 @@ impl Kafka {
         let answer: ProduceResponse = self.call(ApiKey::Produce, PRODUCE, &request);
         let partition = &answer.responses[0].partition_responses[0];
         Produced { error: partition.error_code, base_offset: partition.base_offset }
+    }
+
+    /// Who leads each partition of a topic: -1 is nobody. Nothing, while there is no such topic.
+    ///
+    /// # Panics
+    /// When the broker does not say.
+    pub fn leaders(&mut self, topic: &'static str) -> BTreeMap<i32, i32> {
+        let asked = MetadataRequestTopic::default().with_name(Some(name(topic)));
+        let request = MetadataRequest::default()
+            .with_topics(Some(vec![asked]))
+            .with_allow_auto_topic_creation(false);
+        let answer: MetadataResponse = self.call(ApiKey::Metadata, METADATA, &request);
+        let partitions = answer.topics.iter().flat_map(|topic| &topic.partitions);
+        partitions.map(|partition| (partition.partition_index, partition.leader_id.0)).collect()
+    }
+
+    /// Asks for the replica to lead that should lead a partition first, as an operator does after
+    /// work on a broker. It does not while that replica is behind.
+    ///
+    /// # Panics
+    /// When the broker does not answer.
+    pub fn elect(&mut self, of: &Partition) {
+        let partitions =
+            TopicPartitions::default().with_topic(name(of.topic)).with_partitions(vec![of.index]);
+        let request = ElectLeadersRequest::default()
+            .with_election_type(PREFERRED)
+            .with_topic_partitions(Some(vec![partitions]))
+            .with_timeout_ms(PATIENCE_MS);
+        let _: ElectLeadersResponse = self.call(ApiKey::ElectLeaders, ELECT_LEADERS, &request);
     }
 
     /// The batches of a partition as the broker keeps them, from an offset on; not all at once.

@@ -1,6 +1,10 @@
 //! Events in Kafka: real brokers, kills and cut connections in between, and a reader that shares
 //! no code with us (librdkafka, Google's Protobuf).
+//!
+//! This file has a broker that is well, or away. [`leaders`]: a cluster whose brokers are killed.
+//! [`traffic`]: what is asked, and what is read.
 
+mod leaders;
 mod traffic;
 
 use brink_tests::{
@@ -20,7 +24,7 @@ use std::{
     process::{Command, Stdio},
     time::Duration,
 };
-use traffic::{Read, alarm, ask, sink, site};
+use traffic::{Read, alarm, ask, await_backlog, sink, site};
 
 #[test]
 fn every_event_stands_in_its_topic_once_and_in_order() {
@@ -84,13 +88,7 @@ fn neither_kills_nor_cut_connections_lose_an_event_or_write_one_twice() {
     let cuts = proxy.cuts();
     proxy.cut_every(0);
     let serving = site.serve();
-    // After many kills there is much of it: it may take its time, as long as it moves.
-    let pending = || sink(&serving)["pending"].as_u64().expect("a number");
-    let mut left = pending();
-    while left > 0 {
-        eventually("more of the backlog is in Kafka", || pending() < left);
-        left = pending();
-    }
+    await_backlog(&serving);
     assert_eq!(serving.stop().code(), Some(0));
     assert!(cuts > kills, "{cuts} cuts");
 

@@ -1,19 +1,42 @@
 //! Pixels that are asked for, and what a reader that shares no code with us finds in their topic.
 
-use brink_tests::{appliance::Extra, process::Serving, services::Python, site::Site};
+use brink_tests::{
+    appliance::{Extra, eventually},
+    kafka::client::Partition,
+    process::Serving,
+    services::Python,
+    site::Site,
+};
 use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
     path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
 };
 
 const DURABLE: &str = "ack = { \"/i.gif\" = \"durable\" }";
 
+/// The topic that pixels have.
+pub(crate) const TOPIC: &str = "impressions";
+
+/// The partition that everything is in, where the topic has one.
+pub(crate) const PARTITION: Partition = Partition { topic: TOPIC, index: 0 };
+
 /// A site whose events go to a cluster as well.
 pub(crate) fn site(broker: SocketAddr, more: &str) -> Site {
-    let sections =
-        format!("[kafka]\nbrokers = [\"{broker}\"]\npartitions = 2\nreplication = 1\n{more}");
+    let more = format!("partitions = 2\nreplication = 1\n{more}");
+    site_of(&format!("\"{broker}\""), &more)
+}
+
+/// The same with a list of brokers.
+pub(crate) fn site_of(brokers: &str, more: &str) -> Site {
+    let sections = format!("[kafka]\nbrokers = [{brokers}]\n{more}");
     Site::new(&Extra { listener: DURABLE, sections: &sections, ..Extra::default() })
 }
 
@@ -23,6 +46,17 @@ pub(crate) fn sink(serving: &Serving) -> Value {
 
 pub(crate) fn alarm(serving: &Serving, name: &str) -> bool {
     serving.status().is_alarmed(name)
+}
+
+/// Waits until all is in Kafka. After many faults there is much of it: it may take its time, as long
+/// as it moves.
+pub(crate) fn await_backlog(serving: &Serving) {
+    let pending = || sink(serving)["pending"].as_u64().expect("a number");
+    let mut left = pending();
+    while left > 0 {
+        eventually("more of the backlog is in Kafka", || pending() < left);
+        left = pending();
+    }
 }
 
 /// Asks for so many pixels, each answered once its row is durable.
@@ -77,5 +111,37 @@ impl Read {
 
     pub(crate) fn rows(&self) -> u64 {
         self.streams.values().map(|rows| rows.len() as u64).sum()
+    }
+}
+
+/// Somebody who asks for a pixel every now and then, until told to end.
+pub(crate) struct Trickle {
+    ends: Arc<AtomicBool>,
+    asking: JoinHandle<BTreeSet<String>>,
+}
+
+impl Trickle {
+    pub(crate) fn start(serving: &Serving) -> Trickle {
+        let ends = Arc::new(AtomicBool::new(false));
+        let (mut client, ended) = (serving.connect(), Arc::clone(&ends));
+        let asking = thread::spawn(move || {
+            let mut asked = BTreeSet::new();
+            // ORDER: Relaxed, a flag that stands for itself.
+            while !ended.load(Ordering::Relaxed) {
+                let nonce = format!("trickle-{}", asked.len());
+                assert_eq!(client.get(&format!("/i.gif?n={nonce}")).status, 200);
+                asked.insert(nonce);
+                thread::park_timeout(Duration::from_millis(20));
+            }
+            asked
+        });
+        Trickle { ends, asking }
+    }
+
+    /// Ends it; what was asked for.
+    pub(crate) fn end(self) -> BTreeSet<String> {
+        // ORDER: Relaxed, as above.
+        self.ends.store(true, Ordering::Relaxed);
+        self.asking.join().expect("all was answered")
     }
 }

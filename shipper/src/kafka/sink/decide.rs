@@ -121,7 +121,7 @@ impl Work {
     /// Whether something is wanted that was not there when the cluster was looked at: a topic, or a
     /// leader that is known.
     pub(super) fn lacks_something(&self) -> bool {
-        let Some(cluster) = self.contact.cluster() else { return true };
+        let Some(cluster) = self.contact.cluster() else { return !self.topics.is_empty() };
         let there = |topic| matches!(cluster.topics.get(topic), Some(Topic::There { .. }));
         let led = |stream: &StreamId| {
             self.leader_of(stream).is_some_and(|leader| cluster.brokers.contains_key(&leader))
