@@ -8,8 +8,8 @@
 //! - [`site`]: a folder with everything of one appliance. [`audit`]: what was delivered, read back.
 //! - [`tables`]: segment tables, made and published. [`volume`]: a small disk that can be filled.
 //! - [`services`]: real services and readers that share no code with us. [`s3`]: an S3 server, and
-//!   what stands in front of it and fails as it is told to. [`kafka`]: a cluster of brokers, and
-//!   a client. [`proxy`]: cuts any connection.
+//!   what stands in front of it and fails as it is told to. [`kafka`]: the same of a broker, and a
+//!   client. [`proxy`]: cuts any connection.
 //! - [`http`]: a plain client that sends bytes as it is told to. [`asking`]: one that goes on.
 //! - [`fuzz`]: parsers against any bytes.
 //! - [`tidy`]: the rules of the house, held over the repository.

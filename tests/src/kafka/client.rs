@@ -56,6 +56,9 @@ const COORDINATOR_LOAD_IN_PROGRESS: i16 = 14;
 const UNKNOWN_PARTITION: i16 = 3;
 const NOT_LEADER: i16 = 6;
 
+/// What the broker says of a batch that follows on none of those that it knows of the producer.
+pub const OUT_OF_ORDER: i16 = 45;
+
 /// The answer to a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Produced {

@@ -1,9 +1,11 @@
 //! Events in Kafka: real brokers, kills and cut connections in between, and a reader that shares
 //! no code with us (librdkafka, Google's Protobuf).
 //!
-//! This file has a broker that is well, or away. [`leaders`]: a cluster whose brokers are killed.
-//! [`traffic`]: what is asked, and what is read.
+//! This file has a broker that is well, or away. [`faults`]: one that answers with errors, late, or
+//! not at all. [`leaders`]: a cluster whose brokers are killed. [`traffic`]: what is asked, and what
+//! is read.
 
+mod faults;
 mod leaders;
 mod traffic;
 

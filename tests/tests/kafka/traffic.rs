@@ -2,6 +2,7 @@
 
 use brink_tests::{
     appliance::{Extra, eventually},
+    http::Client,
     kafka::client::Partition,
     process::Serving,
     services::Python,
@@ -61,7 +62,11 @@ pub(crate) fn await_backlog(serving: &Serving) {
 
 /// Asks for so many pixels, each answered once its row is durable.
 pub(crate) fn ask(serving: &Serving, name: &str, count: usize) {
-    let mut client = serving.connect();
+    ask_by(&mut serving.connect(), name, count);
+}
+
+/// The same on one connection, which is one shard's: all of it is one stream.
+pub(crate) fn ask_by(client: &mut Client, name: &str, count: usize) {
     for number in 0..count {
         assert_eq!(client.get(&format!("/i.gif?n={name}-{number}")).status, 200);
     }
@@ -112,6 +117,15 @@ impl Read {
     pub(crate) fn rows(&self) -> u64 {
         self.streams.values().map(|rows| rows.len() as u64).sum()
     }
+}
+
+/// A figure of the Kafka sink, as `/metrics` has it.
+pub(crate) fn figure(serving: &Serving, name: &str) -> u64 {
+    let page = Client::connect(serving.admin).get("/metrics").body;
+    let page = String::from_utf8(page).expect("a text");
+    let name = format!("brink_sink_{name}_total{{sink=\"kafka\"}} ");
+    let line = page.lines().find_map(|line| line.strip_prefix(&name));
+    line.unwrap_or_else(|| panic!("no {name} in {page}")).parse().expect("a number")
 }
 
 /// Somebody who asks for a pixel every now and then, until told to end.
