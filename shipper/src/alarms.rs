@@ -25,7 +25,8 @@ pub enum Alarm {
     KafkaRefusing,
     /// A broker does not know any more how a stream was numbered, or the topic was made anew.
     KafkaForgot,
-    /// A broker gave a batch an offset that its partition had passed.
+    /// A broker has other batches of a stream than were sent, or gave one an offset that its
+    /// partition had passed.
     KafkaWentBack,
     /// A broker will never take a batch; a copy is kept.
     KafkaRejected,
@@ -131,7 +132,8 @@ impl Alarm {
                 "drop duplicates by edge, incarnation, shard and sequence from then on"
             }
             Alarm::KafkaWentBack => {
-                "the partition lost its end, or two appliances have the same identity"
+                "the partition lost its end, the spool is an old copy, or two appliances have the \
+                 same identity; drop duplicates from then on"
             }
             Alarm::KafkaRejected => "see the log for the error; the copy is in quarantine",
             Alarm::StoreUnconditional => {

@@ -106,6 +106,7 @@ const REFUSED: [(&str, &str, &str); 48] = [
     ("kafka", "topic_prefix", "\" \""),
     ("kafka", "partitions", "0"),
     ("kafka", "replication", "0"),
+    ("kafka", "producer_expiration_ms", "0"),
     ("kafka", "ca_file", "\"x\""),
     ("kafka", "sasl", "\"x\""),
     ("kafka", "username", "\"x\""),

@@ -46,6 +46,9 @@ pub struct KafkaSection {
     /// Copies of each partition of a topic that is made.
     #[serde(default = "number::<3>")]
     pub replication: u64,
+    /// For how long the brokers remember a producer: their producer.id.expiration.ms.
+    #[serde(default = "ms::<86_400_000>")]
+    pub producer_expiration_ms: u64,
     /// TLS to the brokers.
     #[serde(default)]
     pub tls: bool,

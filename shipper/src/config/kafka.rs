@@ -5,7 +5,7 @@ use crate::{
     kafka::config::{KafkaConfig, Mechanism, SaslConfig, TlsConfig, TopicPolicy},
     secret::{PrivateFault, Secret, read_private},
 };
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 /// Where the password comes from, if no file is named.
 const PASSWORD_VARIABLE: &str = "BRINK_KAFKA_PASSWORD";
@@ -15,6 +15,8 @@ const BROKERS_MAX: usize = 16;
 
 /// Kafka's longest topic name is 249, and ours are at most 32.
 const PREFIX_MAX: usize = 200;
+
+const YEAR_MS: u64 = 365 * 24 * 3_600_000;
 
 /// Resolves the section.
 ///
@@ -37,6 +39,8 @@ pub fn resolve(check: &Checker<'_>, section: &KafkaSection) -> Result<KafkaConfi
     }
     let partitions = check.within("kafka.partitions", section.partitions, 1, 10_000)?;
     let replication = check.within("kafka.replication", section.replication, 1, 16)?;
+    let expiration = section.producer_expiration_ms;
+    let expiration_ms = check.within("kafka.producer_expiration_ms", expiration, 1_000, YEAR_MS)?;
     Ok(KafkaConfig {
         brokers: brokers.clone(),
         topic_prefix: prefix.clone(),
@@ -45,6 +49,7 @@ pub fn resolve(check: &Checker<'_>, section: &KafkaSection) -> Result<KafkaConfi
             partitions: partitions as i32,
             replication: replication as i16,
         },
+        producer_expiration: Duration::from_millis(expiration_ms),
         tls: tls(check, section)?,
         sasl: sasl(check, section)?,
     })

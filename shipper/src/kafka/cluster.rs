@@ -216,6 +216,7 @@ mod tests {
             brokers: vec!["k1:9092".into(), "k2:9092".into()],
             topic_prefix: "brink.".into(),
             topics: TopicPolicy { create: false, partitions: 12, replication: 3 },
+            producer_expiration: std::time::Duration::from_hours(24),
             tls: None,
             sasl: None,
         };

@@ -1,7 +1,7 @@
 //! What has to be known of a cluster before it is spoken to.
 
 use crate::secret::Secret;
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 /// A Kafka cluster, and how events get into it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,6 +12,8 @@ pub struct KafkaConfig {
     pub topic_prefix: String,
     /// What is done about a topic that is not there.
     pub topics: TopicPolicy,
+    /// How old the latest record of a producer may be for a broker to remember it.
+    pub producer_expiration: Duration,
     /// How the connection is kept secret; in the clear, if not said.
     pub tls: Option<TlsConfig>,
     /// Who we are; nobody, if not said.

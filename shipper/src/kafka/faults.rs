@@ -18,6 +18,8 @@ pub(crate) enum Verdict {
     Refused,
     /// The broker does not know how the stream was numbered: it begins anew.
     Forgotten,
+    /// The broker knows other numbers of it than ours, which are void: the stream begins anew.
+    Disputed,
     /// The broker will never take these bytes.
     Unacceptable,
 }
@@ -35,10 +37,8 @@ pub(crate) fn verdict(code: i16) -> Verdict {
         | E::NotLeaderOrFollower
         | E::FencedLeaderEpoch
         | E::UnknownLeaderEpoch => Verdict::Elsewhere,
-        E::OutOfOrderSequenceNumber
-        | E::UnknownProducerId
-        | E::InvalidProducerEpoch
-        | E::ProducerFenced => Verdict::Forgotten,
+        E::UnknownProducerId | E::InvalidProducerEpoch | E::ProducerFenced => Verdict::Forgotten,
+        E::OutOfOrderSequenceNumber => Verdict::Disputed,
         E::MessageTooLarge
         | E::RecordListTooLarge
         | E::CorruptMessage
@@ -86,7 +86,7 @@ mod tests {
             (29, Verdict::Refused),
             (32, Verdict::Refused),
             (87, Verdict::Refused),
-            (45, Verdict::Forgotten),
+            (45, Verdict::Disputed),
             (47, Verdict::Forgotten),
             (59, Verdict::Forgotten),
             (10, Verdict::Unacceptable),

@@ -8,8 +8,8 @@
 //!
 //! Batches go in order, each once all before it are sent. After a failure nothing goes until every
 //! answer that is under way has come; then all that is not delivered goes again. A gap in the
-//! sequences, or a numbering that the broker has forgotten, breaks the lineage: a new one begins
-//! with the first frame that is left, when nothing is under way any more.
+//! sequences, or a numbering that the broker has forgotten or disputes, breaks the lineage: a new
+//! one begins with the first frame that is left, when nothing is under way any more.
 
 use super::{faults::Verdict, lineage::WINDOW};
 use crate::spool::cursors::Lineage;
@@ -21,10 +21,6 @@ use std::collections::VecDeque;
 
 /// How often a broker has to say that it will never take a batch before a copy is set aside.
 const REFUSALS_MAX: u32 = 3;
-
-/// A broker forgets a producer 24 hours after its last batch. What may have been sent before half
-/// of that is not sure to be recognised.
-const REMEMBERED_MS: i64 = 12 * 3_600_000;
 
 /// What has to be made durable before a lane goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +46,9 @@ pub(crate) enum Finding {
     Again,
     /// The numbering is void: so many events may come to stand twice.
     Forgotten(u64),
+    /// The same, because the broker has other numbers: it has lost batches of the stream, or
+    /// somebody else has sent some.
+    Disputed(u64),
     /// It will never be taken: so many events are set aside.
     SetAside(u64),
 }
@@ -102,6 +101,9 @@ pub(crate) struct Lane {
     halted: bool,
     /// The lineage is void.
     void: bool,
+    /// Somebody else has sent batches of the stream, nobody knows how many: whatever goes from now
+    /// on may be there.
+    disputed: bool,
     /// The broker has taken a batch of the lineage since it was begun or resumed. Until then it may
     /// know nothing of it, and would take a batch whose predecessor it had refused: so one goes at
     /// a time.
@@ -122,6 +124,7 @@ impl Lane {
             durable: delivered,
             halted: false,
             void: false,
+            disputed: false,
             known: false,
             last_offset: None,
         }
@@ -265,8 +268,9 @@ impl Lane {
         }
     }
 
-    /// The next batch to be sent; [`Lane::sent`] says that it was.
-    pub(crate) fn sending(&self, now_ms: i64) -> Option<Sending<'_>> {
+    /// The next batch to be sent; [`Lane::sent`] says that it was. What may have been sent before
+    /// `recalled_ms` is not sure to be recognised by the broker.
+    pub(crate) fn sending(&self, recalled_ms: i64) -> Option<Sending<'_>> {
         let lineage = self.lineage.as_ref().filter(|_| self.is_open())?;
         if !self.known && self.is_under_way() {
             return None;
@@ -281,8 +285,9 @@ impl Lane {
                 (Place::Sent | Place::Delivered, _) => {}
                 (Place::Read, Some(bytes)) => {
                     let frame = slot.frame;
-                    let forgotten = now_ms - frame.batch.max_timestamp_ms > REMEMBERED_MS;
-                    let doubtful = u64::from(slot.maybe_sent && forgotten && !slot.doubted);
+                    let forgotten = frame.batch.max_timestamp_ms < recalled_ms;
+                    let doubted = self.disputed || (slot.maybe_sent && forgotten);
+                    let doubtful = u64::from(doubted && !slot.doubted);
                     let doubtful = doubtful * u64::from(frame.batch.count);
                     return Some(Sending { frame, lineage, bytes, doubtful });
                 }
@@ -343,16 +348,21 @@ impl Lane {
         match verdict {
             // Behind one that failed this is what follows from it.
             _ if !is_first => Finding::Again,
-            Verdict::Forgotten => {
+            Verdict::Forgotten | Verdict::Disputed => {
                 self.void = true;
                 self.halted = false;
+                let disputed = verdict == Verdict::Disputed;
+                // A broker that knows nothing of a lineage takes any number of it. So what an
+                // earlier start began was gone on with elsewhere.
+                self.disputed |= disputed && !self.known;
                 let doubted =
                     |s: &&mut Slot| s.maybe_sent && s.place != Place::Delivered && !s.doubted;
                 let events = self.slots.iter_mut().filter(doubted).map(|slot| {
                     slot.doubted = true;
                     u64::from(slot.frame.batch.count)
                 });
-                Finding::Forgotten(events.sum())
+                let events = events.sum();
+                if disputed { Finding::Disputed(events) } else { Finding::Forgotten(events) }
             }
             Verdict::Unacceptable if refused_for_good => {
                 if let Some(slot) = self.slot(at) {

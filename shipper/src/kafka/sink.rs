@@ -299,8 +299,17 @@ impl Work {
         match finding {
             Finding::Delivered(_) => {}
             Finding::WentBack(_) => {
+                // The topic may be another one.
+                self.contact.look_soon();
                 self.sink.alarms.raise(Alarm::KafkaWentBack);
                 tracing::error!(%stream, offset, "the partition took a batch at an offset it had passed");
+            }
+            Finding::Disputed(events) => {
+                route.trouble = None;
+                self.sink.alarms.raise(Alarm::KafkaWentBack);
+                counters.doubtful.add(events);
+                let code = told(code);
+                tracing::error!(%stream, code, events, "the broker has other batches of the stream than were sent from here; it begins anew, and what is left may stand twice");
             }
             Finding::Forgotten(events) => {
                 route.trouble = None;

@@ -8,11 +8,13 @@ use crate::appliance::eventually;
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::{
     messages::{
-        ApiKey, CreateTopicsRequest, CreateTopicsResponse, ElectLeadersRequest,
-        ElectLeadersResponse, FetchRequest, FetchResponse, InitProducerIdRequest,
-        InitProducerIdResponse, MetadataRequest, MetadataResponse, ProduceRequest, ProduceResponse,
-        RequestHeader, ResponseHeader, TopicName,
+        ApiKey, CreateTopicsRequest, CreateTopicsResponse, DeleteTopicsRequest,
+        DeleteTopicsResponse, DescribeProducersRequest, DescribeProducersResponse,
+        ElectLeadersRequest, ElectLeadersResponse, FetchRequest, FetchResponse,
+        InitProducerIdRequest, InitProducerIdResponse, MetadataRequest, MetadataResponse,
+        ProduceRequest, ProduceResponse, RequestHeader, ResponseHeader, TopicName,
         create_topics_request::CreatableTopic,
+        describe_producers_request::TopicRequest,
         elect_leaders_request::TopicPartitions,
         fetch_request::{FetchPartition, FetchTopic},
         fetch_response::PartitionData,
@@ -36,6 +38,8 @@ const PATIENCE_MS: i32 = PATIENCE.as_millis() as i32;
 
 /// Versions that know a topic by its name and that brokers since 2.8 understand.
 const CREATE_TOPICS: i16 = 5;
+const DELETE_TOPICS: i16 = 5;
+const DESCRIBE_PRODUCERS: i16 = 0;
 const ELECT_LEADERS: i16 = 2;
 const METADATA: i16 = 10;
 const INIT_PRODUCER_ID: i16 = 4;
@@ -184,6 +188,18 @@ impl Kafka {
         Produced { error: partition.error_code, base_offset: partition.base_offset }
     }
 
+    /// Removes a topic; it is gone some time after.
+    ///
+    /// # Panics
+    /// When the broker does not.
+    pub fn delete_topic(&mut self, topic: &'static str) {
+        let request = DeleteTopicsRequest::default()
+            .with_topic_names(vec![name(topic)])
+            .with_timeout_ms(PATIENCE_MS);
+        let answer: DeleteTopicsResponse = self.call(ApiKey::DeleteTopics, DELETE_TOPICS, &request);
+        assert_eq!(answer.responses[0].error_code, 0, "{answer:?}");
+    }
+
     /// Who leads each partition of a topic: -1 is nobody. Nothing, while there is no such topic.
     ///
     /// # Panics
@@ -211,6 +227,32 @@ impl Kafka {
             .with_topic_partitions(Some(vec![partitions]))
             .with_timeout_ms(PATIENCE_MS);
         let _: ElectLeadersResponse = self.call(ApiKey::ElectLeaders, ELECT_LEADERS, &request);
+    }
+
+    /// How many producers the broker remembers of a partition.
+    ///
+    /// # Panics
+    /// When it does not say.
+    pub fn producers(&mut self, of: &Partition) -> usize {
+        let asked = TopicRequest::default()
+            .with_name(name(of.topic))
+            .with_partition_indexes(vec![of.index]);
+        let request = DescribeProducersRequest::default().with_topics(vec![asked]);
+        let answer: DescribeProducersResponse =
+            self.call(ApiKey::DescribeProducers, DESCRIBE_PRODUCERS, &request);
+        let partition = &answer.topics[0].partitions[0];
+        assert_eq!(partition.error_code, 0, "{answer:?}");
+        partition.active_producers.len()
+    }
+
+    /// The offset behind the last record of a partition that all replicas in sync have.
+    ///
+    /// # Panics
+    /// When the broker does not say.
+    pub fn end(&mut self, of: &Partition) -> i64 {
+        let fetched = self.try_fetch(of, 0, 0);
+        assert_eq!(fetched.error_code, 0, "{of:?}");
+        fetched.high_watermark
     }
 
     /// The batches of a partition as the broker keeps them, from an offset on; not all at once.

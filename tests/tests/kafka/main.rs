@@ -2,10 +2,11 @@
 //! no code with us (librdkafka, Google's Protobuf).
 //!
 //! This file has a broker that is well, or away. [`faults`]: one that answers with errors, late, or
-//! not at all. [`leaders`]: a cluster whose brokers are killed. [`traffic`]: what is asked, and what
-//! is read.
+//! not at all. [`forgotten`]: one that does not know any more what it was sent, or another one.
+//! [`leaders`]: a cluster whose brokers are killed. [`traffic`]: what is asked, and what is read.
 
 mod faults;
+mod forgotten;
 mod leaders;
 mod traffic;
 

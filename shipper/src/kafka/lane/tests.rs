@@ -82,6 +82,7 @@ struct World {
     answers: VecDeque<(LogPosition, i16, i64)>,
     doubtful: u64,
     went_back: u64,
+    disputes: u64,
     set_aside: Vec<u64>,
 }
 
@@ -97,6 +98,7 @@ impl World {
             answers: VecDeque::new(),
             doubtful: 0,
             went_back: 0,
+            disputes: 0,
             set_aside: Vec::new(),
         }
     }
@@ -135,10 +137,11 @@ impl World {
             assert!(self.lane.read(frame.position, Vec::new()).is_none());
         }
         let Some(sending) = self.lane.sending(0) else { return };
-        let frame = sending.frame;
+        let (frame, doubtful) = (sending.frame, sending.doubtful);
         let number = sending.lineage.number(frame.batch.first_sequence).unwrap();
         self.sent.push_back((number, frame));
-        self.lane.sent(frame.position, 0, drop);
+        self.doubtful += doubtful;
+        self.lane.sent(frame.position, doubtful, drop);
     }
 
     fn process(&mut self, refuse: Option<i16>) {
@@ -154,6 +157,10 @@ impl World {
         let Some((at, code, offset)) = self.answers.pop_front() else { return };
         match self.lane.answered(at, verdict(code), offset, drop) {
             Finding::Forgotten(events) => self.doubtful += events,
+            Finding::Disputed(events) => {
+                self.doubtful += events;
+                self.disputes += 1;
+            }
             Finding::WentBack(_) => self.went_back += 1,
             Finding::SetAside(_) => self.set_aside.push(at.0 / 4096 - 1),
             Finding::Delivered(_) | Finding::Again => {}
@@ -217,7 +224,7 @@ proptest! {
         world.settle();
         let firsts: Vec<u64> = world.frames.iter().map(|f| f.batch.first_sequence.0).collect();
         prop_assert_eq!(&world.broker.log, &firsts);
-        prop_assert_eq!((world.doubtful, world.went_back), (0, 0));
+        prop_assert_eq!((world.doubtful, world.went_back, world.disputes), (0, 0, 0));
         let end = world.frames.last().map_or(Sequence(0), |f| f.batch.end_sequence());
         prop_assert_eq!(world.delivered, end);
     }
@@ -319,7 +326,7 @@ fn a_gap_ends_the_lineage_and_is_told() {
 }
 
 #[test]
-fn what_may_have_been_sent_half_a_day_ago_is_doubtful() {
+fn what_may_have_been_sent_before_the_broker_is_sure_to_recall_is_doubtful() {
     let mut world = World::new();
     world.add(7);
     world.decide();
@@ -327,8 +334,41 @@ fn what_may_have_been_sent_half_a_day_ago_is_doubtful() {
     while let Some(frame) = world.lane.wanted() {
         assert!(world.lane.read(frame.position, Vec::new()).is_none());
     }
-    assert_eq!(world.lane.sending(REMEMBERED_MS).map(|s| s.doubtful), Some(0));
-    assert_eq!(world.lane.sending(REMEMBERED_MS + 1).map(|s| s.doubtful), Some(7));
+    assert_eq!(world.lane.sending(0).map(|s| s.doubtful), Some(0));
+    assert_eq!(world.lane.sending(1).map(|s| s.doubtful), Some(7));
+}
+
+/// An appliance that goes on from a copy of its spool, after the original delivered so many.
+fn restored_after(delivered_elsewhere: usize) -> World {
+    let mut original = World::new();
+    (0..8).for_each(|_| original.add(2));
+    original.decide();
+    let mut copy = World { frames: original.frames.clone(), ..World::new() };
+    copy.lineage.clone_from(&original.lineage);
+    while original.broker.log.len() < delivered_elsewhere {
+        original.send();
+        original.process(None);
+        original.hear();
+        original.decide();
+    }
+    copy.broker = original.broker;
+    copy.crash(0);
+    copy.settle();
+    copy
+}
+
+#[test]
+fn what_an_older_copy_of_the_spool_sends_again_is_recognised_or_disputed_and_then_doubtful() {
+    for elsewhere in 0..=5 {
+        let copy = restored_after(elsewhere);
+        assert_eq!(copy.broker.log, [0, 2, 4, 6, 8, 10, 12, 14], "after {elsewhere}");
+        assert_eq!((copy.disputes, copy.doubtful), (0, 0), "after {elsewhere}");
+    }
+    for elsewhere in 6..=8 {
+        let copy = restored_after(elsewhere);
+        assert_eq!(copy.broker.log[elsewhere..], [0, 2, 4, 6, 8, 10, 12, 14]);
+        assert_eq!((copy.disputes, copy.doubtful), (1, 16), "after {elsewhere}");
+    }
 }
 
 #[test]

@@ -37,13 +37,15 @@ impl Work {
             return;
         }
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let now_ms = now.as_millis() as i64;
+        // Clocks differ, and an answer takes its time: half of what is remembered is relied on.
+        let recalled = now.saturating_sub(self.config.producer_expiration / 2);
+        let recalled_ms = recalled.as_millis() as i64;
         if !self.pipes.is_open(leader) {
             // There are fewer buffers than streams could use: one that cannot send keeps none.
             return route.lane.put_back(|bytes| self.sink.reads.give_back(bytes));
         }
         while self.pipes.is_open(leader) {
-            let Some(sending) = route.lane.sending(now_ms) else { break };
+            let Some(sending) = route.lane.sending(recalled_ms) else { break };
             let frame = sending.frame;
             let first = frame.batch.first_sequence;
             let Some(producer) = sending.lineage.number(first) else { break };
