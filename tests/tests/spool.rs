@@ -45,7 +45,7 @@ fn live(spool: &mut Lone, known: &mut Known) {
             let ends: BTreeMap<_, _> =
                 frames(&told).map(|f| (f.batch.stream, f.batch.end_sequence())).collect();
             known.wanted.extend(ends.clone());
-            let command = Command::Advance { ends: ends.clone().into_iter().collect(), key: None };
+            let command = Command::Advance { ends: ends.clone().into_iter().collect() };
             if spool.decide(&command) {
                 known.delivered.extend(ends);
             }
@@ -209,7 +209,7 @@ fn a_bit_that_flips_in_one_cursor_slot_leaves_the_other_and_in_both_delivers_aga
         assert_eq!(spool.told_all().len(), 9);
         for frame in [frames[2], frames[3]] {
             let ends = vec![(frame.batch.stream, frame.batch.end_sequence())];
-            assert!(spool.decide(&Command::Advance { ends, key: None }));
+            assert!(spool.decide(&Command::Advance { ends }));
         }
         drop(spool);
         ground.disk.kill();
@@ -306,7 +306,7 @@ fn live_with_one_topic_held(spool: &mut Lone, rounds: usize, known: &mut Known) 
         let of_b = frames(&told).filter(|f| f.batch.stream.topic.as_str() == "b");
         let ends: Vec<_> = of_b.map(|f| (f.batch.stream, f.batch.end_sequence())).collect();
         known.wanted.extend(ends.clone());
-        if !ends.is_empty() && spool.decide(&Command::Advance { ends: ends.clone(), key: None }) {
+        if !ends.is_empty() && spool.decide(&Command::Advance { ends: ends.clone() }) {
             known.delivered.extend(ends);
         }
     }
@@ -341,7 +341,7 @@ fn a_topic_that_is_not_taken_holds_what_is_its_own_and_no_more() {
     assert!(!next.alarms.state(Alarm::CorruptFrame).0);
     // And once it is taken, the log is empty.
     let ends = vec![(of_a[0].batch.stream, Sequence(2500))];
-    assert!(next.decide(&Command::Advance { ends, key: None }));
+    assert!(next.decide(&Command::Advance { ends }));
     next.run(100);
     assert_eq!(next.counters.segments.read(), 0);
 }
@@ -374,7 +374,7 @@ fn a_topic_that_holds_half_of_the_log_is_told_by_name() {
     assert!(spool.alarms.state(Alarm::LogHeld).0);
     let told = spool.told_all();
     let ends = vec![(spool.stream("a"), Sequence(600))];
-    assert!(frames(&told).count() == 120 && spool.decide(&Command::Advance { ends, key: None }));
+    assert!(frames(&told).count() == 120 && spool.decide(&Command::Advance { ends }));
     spool.run(1200);
     assert!(!spool.alarms.state(Alarm::LogHeld).0);
 }

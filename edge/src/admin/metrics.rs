@@ -382,6 +382,7 @@ fn sinks(board: &Board) -> Vec<Samples> {
     vec![
         of_objects("brink_sink_objects", "Objects made", &objects.objects),
         of_objects("brink_sink_object_bytes", "Bytes of objects made", &objects.object_bytes),
+        of_objects("brink_sink_manifests", "Manifests written", &objects.manifests),
         of_objects("brink_sink_put_errors", "PUTs that did not end well", &objects.put_errors),
         of_objects(
             "brink_sink_conflicts",

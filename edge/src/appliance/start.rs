@@ -274,6 +274,8 @@ fn start_delivery(
         spool,
         encoder: encoder.map_err(failed)?,
         edge: board.config.edge,
+        incarnation: board.incarnation,
+        topics: names(topics),
         store,
         policy: board.config.roll,
         start: starts.next().unwrap_or_default(),

@@ -266,7 +266,8 @@ fn hold_against_cursors(
     let Cursors { sinks } = cursors;
     let seen = |sink: &cursors::SinkCursor| {
         let (seals, lineages) = (sink.seals.clone(), sink.lineages.clone());
-        let mut seen = SinkSeen { seals, lineages, ..SinkSeen::default() };
+        let chains = sink.chains.clone();
+        let mut seen = SinkSeen { seals, lineages, chains, ..SinkSeen::default() };
         for (stream, first, end) in streams.ranges() {
             let pending = sink.pending(stream, first, end);
             let delivered = sink.delivered.get(stream).map(|next| next.0);

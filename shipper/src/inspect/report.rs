@@ -1,7 +1,10 @@
 //! What was seen of a spool, for machines as JSON; `text` says it to people.
 
 use super::{Depth, fault::Fault, lock::Lock};
-use crate::spool::cursors::{Lineage, Seal};
+use crate::spool::{
+    chain::Chain,
+    cursors::{Lineage, Seal},
+};
 use brink_proto::ids::Hour;
 use serde::Serialize;
 use std::{collections::BTreeMap, path::PathBuf};
@@ -170,6 +173,8 @@ pub struct SinkSeen {
     pub seals: Vec<Seal>,
     /// How streams are numbered for a Kafka broker.
     pub lineages: Vec<Lineage>,
+    /// How far manifests are, and what is in none yet.
+    pub chains: Vec<Chain>,
 }
 
 /// How far a sink is in a stream.

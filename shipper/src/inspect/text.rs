@@ -129,6 +129,11 @@ fn tell_sink(f: &mut Formatter<'_>, name: &str, sink: &SinkSeen) -> fmt::Result 
     for seal in &sink.seals {
         writeln!(f, "    under way: {} ({} frames)", seal.key, seal.frames)?;
     }
+    for chain in &sink.chains {
+        let objects = chain.list.as_ref().map_or(0, |list| list.objects.len());
+        let (id, next) = (chain.id, chain.next);
+        writeln!(f, "    {id}: {objects} objects wait for manifest {next}")?;
+    }
     for l in &sink.lineages {
         let (stream, partition, producer, first) = (l.stream, l.partition, l.producer, l.first);
         writeln!(f, "    {stream}: partition {partition}, producer {producer} from {first} on")?;

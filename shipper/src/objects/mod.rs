@@ -9,13 +9,17 @@
 //!   to make of its answer.
 //! - [`options`]: where a store is, as a command line says it.
 //! - [`readback`]: objects as a consumer sees them.
+//! - [`manifest`]: what tells of the objects of an hour. `lists`: when one is due. Pure.
 //! - [`sink`]: the loop that ties them together.
 
 pub mod credentials;
 pub mod encode;
 pub mod key;
+pub mod manifest;
 pub mod options;
 pub mod plan;
 pub mod readback;
 pub mod sink;
 pub mod store;
+
+mod lists;

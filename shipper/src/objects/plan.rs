@@ -10,10 +10,13 @@
 //! it does not hold.
 
 use super::key::{log_digest, object_key};
-use crate::spool::cursors::{Seal, SinkCursor};
+use crate::spool::{
+    chain::ChainId,
+    cursors::{Seal, SinkCursor},
+};
 use brink_proto::{
     frame::{FrameHeader, LogPosition},
-    ids::{Sequence, StreamId},
+    ids::{Hour, Sequence, ShedReason, StreamId},
 };
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -54,6 +57,22 @@ impl Plan {
     pub fn rows(&self) -> u64 {
         self.frames.iter().map(|f| u64::from(f.batch.count)).sum()
     }
+
+    /// The hour of its rows.
+    #[must_use]
+    pub fn hour(&self) -> Option<Hour> {
+        self.frames.first().map(|f| f.batch.hour)
+    }
+
+    /// Events that were shed between its frames, by reason.
+    #[must_use]
+    pub fn shed(&self) -> BTreeMap<String, u64> {
+        let of = |reason: ShedReason| {
+            let counts = self.frames.iter().map(|f| u64::from(f.batch.shed[reason as usize]));
+            (reason.label().to_owned(), counts.sum())
+        };
+        ShedReason::ALL.into_iter().map(of).filter(|(_, count)| *count > 0).collect()
+    }
 }
 
 /// What the sink does next.
@@ -63,8 +82,9 @@ pub enum Step {
     Object(Plan),
     /// Forget a seal whose frames are not all there.
     Unseal(String),
-    /// Advance over events that are quarantined and that no object follows.
-    Skip(StreamId, Sequence),
+    /// Advance over events that are quarantined and that no object follows; their hour, if it is
+    /// known.
+    Skip(StreamId, Sequence, Option<Hour>),
 }
 
 /// What became of a frame.
@@ -139,6 +159,24 @@ impl Planner {
         grouped + ready.sum::<u64>()
     }
 
+    /// Whether events of a chain, of this hour or one before, are in groups or in steps.
+    #[must_use]
+    pub fn pends(&self, chain: &ChainId, hour: Hour) -> bool {
+        let of = |frames: &[FrameHeader]| {
+            frames
+                .first()
+                .is_some_and(|f| ChainId::of(&f.batch.stream) == *chain && f.batch.hour <= hour)
+        };
+        let mut groups = self.streams.values().filter_map(|s| s.group.as_ref());
+        let mut ready = self.ready.iter();
+        groups.any(|group| of(&group.frames))
+            || ready.any(|step| match step {
+                Step::Object(plan) => of(&plan.frames),
+                Step::Skip(stream, ..) => ChainId::of(stream) == *chain,
+                Step::Unseal(_) => false,
+            })
+    }
+
     /// Takes the next frame of the log.
     pub fn handle_frame(&mut self, frame: FrameHeader, now: Duration) -> Admission {
         let batch = &frame.batch;
@@ -174,14 +212,14 @@ impl Planner {
             // Nothing of it was ever seen, so there is no cursor to advance from.
             let fresh = Stream { next: end, group: None, seals: VecDeque::new() };
             self.streams.insert(stream, fresh);
-            self.ready.push_back(Step::Skip(stream, end));
+            self.ready.push_back(Step::Skip(stream, end, None));
             return end.0;
         };
         let missing = end.0.saturating_sub(known.next.0);
         if missing > 0 {
             known.close(&mut self.ready);
             known.next = end;
-            self.ready.push_back(Step::Skip(stream, end));
+            self.ready.push_back(Step::Skip(stream, end, None));
         }
         missing
     }
@@ -221,7 +259,8 @@ impl Planner {
             steps.extend(plan_of(part).map(Step::Object));
         }
         if let Some(corrupt) = corrupt.filter(|_| is_last) {
-            steps.push(Step::Skip(corrupt.batch.stream, corrupt.batch.end_sequence()));
+            let batch = corrupt.batch;
+            steps.push(Step::Skip(batch.stream, batch.end_sequence(), Some(batch.hour)));
         }
         steps.into_iter().rev().for_each(|step| self.ready.push_front(step));
     }

@@ -1,20 +1,26 @@
 //! The object sink: takes frames from the spool, decides on objects, makes each one exactly once.
 //!
 //! ```text
-//!  notices ─▶ planner ─▶ seal (durable) ─▶ encode ─▶ PUT if absent ─▶ advance (durable) ─▶ next
-//!                           │ resumed: look first whether it exists
+//!  notices ─▶ planner ─▶ seal (durable) ─▶ encode ─▶ PUT if absent ─▶ deliver (durable) ─▶ next
+//!                           │ resumed: look first whether it exists    │ and list, in one write
+//!                                                                      ▼
+//!               list is due ─▶ seal it (durable) ─▶ PUT its manifest if absent ─▶ link (durable)
 //! ```
 //!
 //! Before the first object, and once a day, the store is asked whether it honours the condition; to
 //! one that does not, an object is written only after a look.
 //!
 //! Nothing is ever dropped here. What the store does not take is tried again for ever, with an
-//! alarm; a crash at any arrow is taken up again from the seal.
+//! alarm; a crash at any arrow is taken up again from the seal. `manifests` is the lower half.
+
+mod manifests;
 
 use super::{
     encode::{EncodeError, Encoder},
+    lists::{Author, Delivery, Lists},
+    manifest::aside_key,
     plan::{Admission, Plan, Planner, RollPolicy, Step},
-    store::{Condition, Put, PutError, Store},
+    store::{Condition, ObjectFooter, Put, PutError, Same, Store},
 };
 use crate::{
     alarms::{Alarm, Alarms},
@@ -23,12 +29,17 @@ use crate::{
     sink::{Deliveries, Ended, Phase, unless_ended},
     spool::{
         SpoolCounters,
+        chain::Listed,
         cursors::SinkCursor,
         port::{Command, Notice, SinkEnd},
     },
 };
-use brink_proto::{frame::LogPosition, ids::Name};
+use brink_proto::{
+    frame::LogPosition,
+    ids::{Incarnation, Name, Sequence},
+};
 use bytes::Bytes;
+use manifests::Watch;
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -47,6 +58,8 @@ pub struct ObjectCounters {
     pub objects: Counter,
     /// Their bytes.
     pub object_bytes: Counter,
+    /// Manifests that exist because of us.
+    pub manifests: Counter,
     /// PUTs that did not end well.
     pub put_errors: Counter,
     /// Keys under which something else existed.
@@ -61,6 +74,10 @@ pub struct ObjectSink {
     pub encoder: Encoder,
     /// Who delivers.
     pub edge: Name,
+    /// Its start.
+    pub incarnation: Incarnation,
+    /// The topics that it serves.
+    pub topics: Vec<Name>,
     /// The store.
     pub store: Store,
     /// When groups become objects.
@@ -94,17 +111,29 @@ impl ObjectSink {
     /// Runs until told to end, or until a drain is complete.
     pub async fn run(mut self) {
         self.counters.deliveries.backlog.set(self.start.1);
-        let mut planner = Planner::new(self.policy, &self.start.0);
+        let (edge, incarnation) = (self.edge, self.incarnation);
+        let author = Author { edge, incarnation, topics: std::mem::take(&mut self.topics) };
+        let mut work = Work {
+            planner: Planner::new(self.policy, &self.start.0),
+            lists: Lists::new(author, &self.start.0),
+            watch: Watch::start(),
+        };
+        // Why it ended is known to whoever asked for it, or told by an alarm.
+        let _ = self.deliver_all(&mut work).await;
+        self.encoder.join();
+    }
+
+    async fn deliver_all(&mut self, work: &mut Work) -> Result<(), Ended> {
         let started = Instant::now();
         let (mut is_known, mut probe_at, mut retry) = (false, Duration::ZERO, Backoff::default());
         loop {
             let phase = *self.phase.borrow();
             if phase == Phase::End || self.spool.is_abandoned() {
-                break;
+                return Err(Ended);
             }
-            self.take_notices(&mut planner, started.elapsed());
+            self.take_notices(work, started.elapsed());
             if started.elapsed() >= probe_at {
-                let Ok(answered) = self.probe().await else { break };
+                let answered = self.probe().await?;
                 // What was known of the store stands while it does not answer.
                 is_known |= answered;
                 let pause = if answered { PROBE_INTERVAL } else { retry.pause() };
@@ -112,18 +141,19 @@ impl ObjectSink {
                 probe_at = started.elapsed() + pause;
             }
             let draining = phase == Phase::Drain;
-            let step = is_known.then(|| planner.poll_step(started.elapsed(), draining)).flatten();
+            if is_known {
+                self.tell_what_is_due(work).await?;
+            }
+            let now = started.elapsed();
+            let step = is_known.then(|| work.planner.poll_step(now, draining)).flatten();
             match step {
-                Some(step) => {
-                    if self.take_step(step, &mut planner).await.is_err() {
-                        break;
-                    }
+                Some(step) => self.take_step(step, work).await?,
+                None if draining && self.is_drained(&work.planner) => {
+                    return self.tell_all(work).await;
                 }
-                None if draining && self.is_drained(&planner) => break,
                 None => self.pause(if draining { DRAIN_POLL } else { POLL }).await,
             }
         }
-        self.encoder.join();
     }
 
     /// Waits, or until the phase changes.
@@ -131,20 +161,24 @@ impl ObjectSink {
         let _ = tokio::time::timeout(time, self.phase.changed()).await;
     }
 
-    fn take_notices(&mut self, planner: &mut Planner, now: Duration) {
+    fn take_notices(&mut self, work: &mut Work, now: Duration) {
+        let Work { planner, lists, watch } = work;
         for _ in 0..NOTICES_AT_ONCE {
             if !planner.has_room() {
                 return;
             }
             let missing = match self.spool.notices.pop() {
                 Err(_) => return,
-                Ok(Notice::Frame(frame)) => match planner.handle_frame(frame, now) {
-                    Admission::Known => 0,
-                    Admission::Taken { missing } => {
-                        self.counters.deliveries.taken.add(u64::from(frame.batch.count));
-                        missing
+                Ok(Notice::Frame(frame)) => {
+                    lists.move_watermark(watch.capped(frame.batch.max_timestamp_ms));
+                    match planner.handle_frame(frame, now) {
+                        Admission::Known => 0,
+                        Admission::Taken { missing } => {
+                            self.counters.deliveries.taken.add(u64::from(frame.batch.count));
+                            missing
+                        }
                     }
-                },
+                }
                 Ok(Notice::Lost { stream, end }) => planner.handle_lost(stream, end),
                 // This sink lets nothing go by.
                 Ok(Notice::Again { .. }) => 0,
@@ -161,34 +195,37 @@ impl ObjectSink {
         planner.pending_events() == 0 && self.counters.deliveries.is_complete(&self.spool_counters)
     }
 
-    async fn take_step(&mut self, step: Step, planner: &mut Planner) -> Result<(), Ended> {
+    async fn take_step(&mut self, step: Step, work: &mut Work) -> Result<(), Ended> {
         match step {
             Step::Unseal(key) => self.decide(Command::Unseal { key }).await,
-            Step::Skip(stream, end) => {
-                self.decide(Command::Advance { ends: vec![(stream, end)], key: None }).await
+            Step::Skip(stream, end, hour) => {
+                let delivery = Delivery { stream, hour, end, object: None };
+                self.list(delivery, None, work).await
             }
-            Step::Object(plan) => self.deliver(plan, planner).await,
+            Step::Object(plan) => self.deliver(plan, work).await,
         }
     }
 
     /// Makes one object exist, and the cursor say so.
-    async fn deliver(&mut self, plan: Plan, planner: &mut Planner) -> Result<(), Ended> {
+    async fn deliver(&mut self, plan: Plan, work: &mut Work) -> Result<(), Ended> {
         let rows = plan.rows();
         let seal = plan.seal.clone();
         if plan.resumed {
-            if self.exists(&seal.key, &seal.digest).await? {
-                return self.advance(&plan, rows).await;
+            let found = self.find(&seal.key).await?;
+            if let Some(found) = found.filter(|found| found.digest == seal.digest) {
+                return self.account(&plan, found.bytes, Place::AtItsKey, work).await;
             }
         } else {
             self.decide(Command::Seal(seal.clone())).await?;
         }
-        let Some((plan, bytes)) = self.encode(plan, planner).await? else { return Ok(()) };
+        let Some((plan, bytes)) = self.encode(plan, work).await? else { return Ok(()) };
         let size = bytes.len() as u64;
-        self.put(&seal.key, &seal.digest, bytes).await?;
+        let same = Same::LogDigest(&seal.digest);
+        let place = self.put(&seal.key, &seal.digest, bytes, same).await?;
         self.counters.objects.add(1);
         self.counters.object_bytes.add(size);
         tracing::info!(key = seal.key, rows, bytes = size, "object delivered");
-        self.advance(&plan, rows).await
+        self.account(&plan, size, place, work).await
     }
 
     /// Asks the store what it makes of conditions; whether it said.
@@ -211,12 +248,33 @@ impl ObjectSink {
         Ok(true)
     }
 
-    async fn advance(&mut self, plan: &Plan, rows: u64) -> Result<(), Ended> {
-        let Plan { seal, .. } = plan;
-        let end = brink_proto::ids::Sequence(seal.end);
-        let key = Some(seal.key.clone());
-        self.decide(Command::Advance { ends: vec![(seal.stream, end)], key }).await?;
-        self.counters.deliveries.delivered.add(rows);
+    /// The object exists: its stream goes on behind it, and its chain lists it.
+    async fn account(
+        &mut self,
+        plan: &Plan,
+        bytes: u64,
+        place: Place,
+        work: &mut Work,
+    ) -> Result<(), Ended> {
+        let seal = &plan.seal;
+        let object = Listed {
+            shard: seal.stream.shard.0,
+            first: seal.first,
+            end: seal.end,
+            schema: seal.schema,
+            digest: seal.digest.clone(),
+            bytes,
+            shed: plan.shed(),
+            aside: place == Place::Aside,
+        };
+        let delivery = Delivery {
+            stream: seal.stream,
+            hour: plan.hour(),
+            end: Sequence(seal.end),
+            object: Some(object),
+        };
+        self.list(delivery, Some(seal.key.clone()), work).await?;
+        self.counters.deliveries.delivered.add(plan.rows());
         Ok(())
     }
 
@@ -249,7 +307,7 @@ impl ObjectSink {
     async fn encode(
         &mut self,
         mut plan: Plan,
-        planner: &mut Planner,
+        work: &mut Work,
     ) -> Result<Option<(Plan, Bytes)>, Ended> {
         let mut retry = Backoff::default();
         loop {
@@ -266,7 +324,7 @@ impl ObjectSink {
             tracing::error!(%error, key = plan.seal.key, "the object cannot be encoded");
             match error {
                 EncodeError::Corrupt(at) => {
-                    self.give_up_frame(plan, at, planner);
+                    self.give_up_frame(plan, at, work);
                     return Ok(None);
                 }
                 EncodeError::Undecodable { at, .. } => {
@@ -274,7 +332,7 @@ impl ObjectSink {
                     if let Some(frame) = frame {
                         self.decide(Command::Keep { frame }).await?;
                     }
-                    self.give_up_frame(plan, at, planner);
+                    self.give_up_frame(plan, at, work);
                     return Ok(None);
                 }
                 EncodeError::Gone => return Err(Ended),
@@ -284,25 +342,25 @@ impl ObjectSink {
         }
     }
 
-    fn give_up_frame(&mut self, plan: Plan, at: LogPosition, planner: &mut Planner) {
+    fn give_up_frame(&mut self, plan: Plan, at: LogPosition, work: &mut Work) {
         self.alarms.raise(Alarm::CorruptFrame);
-        let frame = plan.frames.iter().find(|f| f.position == at);
-        self.counters
-            .deliveries
-            .quarantined_corrupt
-            .add(frame.map_or(0, |f| u64::from(f.batch.count)));
-        planner.handle_corrupt(plan, at);
+        if let Some(frame) = plan.frames.iter().find(|f| f.position == at) {
+            let batch = &frame.batch;
+            self.counters.deliveries.quarantined_corrupt.add(u64::from(batch.count));
+            work.lists.give_up(batch.stream, batch.first_sequence, batch.end_sequence());
+        }
+        work.planner.handle_corrupt(plan, at);
     }
 
-    /// Whether an object of an earlier start exists already.
-    async fn exists(&mut self, key: &str, digest: &str) -> Result<bool, Ended> {
+    /// What an object says of itself that an earlier start may have made; nothing if there is none.
+    async fn find(&mut self, key: &str) -> Result<Option<ObjectFooter>, Ended> {
         let mut retry = Backoff::default();
         loop {
-            let found = unless_ended(self.phase.clone(), self.store.digest_of(key));
+            let found = unless_ended(self.phase.clone(), self.store.footer_of(key));
             match found.await? {
                 Ok(found) => {
                     self.note_success();
-                    return Ok(found.as_deref() == Some(digest));
+                    return Ok(found);
                 }
                 Err(error) => self.note(&error),
             }
@@ -310,23 +368,35 @@ impl ObjectSink {
         }
     }
 
-    /// Makes the object exist, however long that takes.
-    async fn put(&mut self, key: &str, digest: &str, bytes: Bytes) -> Result<(), Ended> {
+    /// Makes something exist, however long that takes. Its digest names the place where it goes if
+    /// something else has its key.
+    async fn put(
+        &mut self,
+        key: &str,
+        digest: &str,
+        bytes: Bytes,
+        same: Same<'_>,
+    ) -> Result<Place, Ended> {
         let mut retry = Backoff::default();
-        let mut key = key.to_owned();
+        let mut place = Place::AtItsKey;
+        let mut to = key.to_owned();
         loop {
-            let created = self.store.create(&key, bytes.clone(), digest);
+            let created = self.store.create(&to, bytes.clone(), same);
             match unless_ended(self.phase.clone(), created).await? {
                 Ok(Put::Created | Put::WasOurs) => {
                     self.note_success();
-                    return Ok(());
+                    return Ok(place);
                 }
                 Ok(Put::Conflict) => {
                     self.counters.conflicts.add(1);
                     self.alarms.raise(Alarm::ObjectConflict);
-                    let aside = format!("_conflict/{digest}/{key}");
-                    tracing::error!(key, aside, "another object has this key, ours goes aside");
-                    key = aside;
+                    let aside = aside_key(digest, &to);
+                    tracing::error!(
+                        key = to,
+                        aside,
+                        "something else has this key, ours goes aside"
+                    );
+                    (to, place) = (aside, Place::Aside);
                     continue;
                 }
                 Err(error) => self.note(&error),
@@ -356,3 +426,18 @@ impl ObjectSink {
 
 /// How often an answer of the spool is looked for.
 const REPLY_POLL: Duration = Duration::from_millis(2);
+
+/// What the sink works on.
+struct Work {
+    planner: Planner,
+    lists: Lists,
+    watch: Watch,
+}
+
+/// Where something of ours lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    AtItsKey,
+    /// Something else has its key.
+    Aside,
+}

@@ -1,8 +1,9 @@
 //! An object store: one conditional PUT, and what to make of its answer.
 //!
 //! `AlreadyExists` is ambiguous: a PUT that landed and whose answer was lost comes back as "exists"
-//! on its own retry. So whoever is told so looks at what exists: the same log digest in its footer
-//! is ours, another one is somebody else's and is never overwritten.
+//! on its own retry. So whoever is told so looks at what exists: the same log digest in its footer,
+//! or for a manifest the same bytes, is ours; another one is somebody else's and is never
+//! overwritten.
 
 use super::{
     credentials::{Credentials, CredentialsError},
@@ -163,6 +164,15 @@ pub enum Condition {
     Ignored,
 }
 
+/// What makes something that exists the same as what we would write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Same<'a> {
+    /// This log digest in its footer, whatever its bytes: an object.
+    LogDigest(&'a str),
+    /// Its bytes: a manifest.
+    Bytes,
+}
+
 /// How a PUT ended well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Put {
@@ -231,20 +241,20 @@ impl Store {
     ///
     /// # Errors
     /// [`PutError`] when it is not known to exist.
-    pub async fn create(&self, key: &str, bytes: Bytes, digest: &str) -> Result<Put, PutError> {
+    pub async fn create(&self, key: &str, bytes: Bytes, same: Same<'_>) -> Result<Put, PutError> {
         let path = Key::from(key);
         let mode = match self.condition {
             Condition::Honoured => PutMode::Create,
-            Condition::Ignored => match self.find(key, digest).await? {
+            Condition::Ignored => match self.find(key, &bytes, same).await? {
                 Some(found) => return Ok(found),
                 None => PutMode::Overwrite,
             },
         };
-        match self.send(&path, bytes, mode).await {
+        match self.send(&path, bytes.clone(), mode).await {
             Ok(()) => Ok(Put::Created),
             Err(StoreFault::AlreadyExists { .. } | StoreFault::Precondition { .. }) => {
                 // A store that is at work on the same key says so too, and then there is nothing.
-                let found = self.find(key, digest).await?;
+                let found = self.find(key, &bytes, same).await?;
                 found.ok_or_else(|| PutError::Failing("it exists, and does not".to_owned()))
             }
             Err(error) => Err(classified(&error)),
@@ -257,19 +267,30 @@ impl Store {
     }
 
     /// Whose the object with this key is; nothing if there is none.
-    async fn find(&self, key: &str, digest: &str) -> Result<Option<Put>, PutError> {
-        let found = self.digest_of(key).await?;
-        Ok(found.map(|found| if found == digest { Put::WasOurs } else { Put::Conflict }))
+    async fn find(&self, key: &str, ours: &Bytes, same: Same<'_>) -> Result<Option<Put>, PutError> {
+        let is_ours = match same {
+            Same::LogDigest(digest) => self.footer_of(key).await?.map(|f| f.digest == digest),
+            Same::Bytes => {
+                let found = self.read(key, ours.len() as u64).await?;
+                found.map(|found| found.as_ref() == Some(ours))
+            }
+        };
+        Ok(is_ours.map(|is_ours| if is_ours { Put::WasOurs } else { Put::Conflict }))
     }
 
-    /// The log digest in an object's footer: nothing when there is no object, an empty text when it
-    /// is none of ours.
+    /// A small object: nothing when there is none, and nothing of one that has more than
+    /// `bytes_max`.
     ///
     /// # Errors
     /// [`PutError`] when the store does not say.
-    pub async fn digest_of(&self, key: &str) -> Result<Option<String>, PutError> {
-        let footer = self.footer_of(key).await?;
-        Ok(footer.map(|footer| footer.digest))
+    pub async fn read(&self, key: &str, bytes_max: u64) -> Result<Option<Option<Bytes>>, PutError> {
+        let answer = match self.store.get_opts(&Key::from(key), GetOptions::default()).await {
+            Ok(answer) if answer.meta.size > bytes_max => return Ok(Some(None)),
+            Ok(answer) => answer,
+            Err(StoreFault::NotFound { .. }) => return Ok(None),
+            Err(error) => return Err(classified(&error)),
+        };
+        answer.bytes().await.map(|bytes| Some(Some(bytes))).map_err(|error| classified(&error))
     }
 
     /// What an object's footer says; nothing when there is no object, no digest when it is none of
@@ -291,7 +312,7 @@ impl Store {
             let size = answer.meta.size;
             let tail = answer.bytes().await.map_err(|e| classified(&e))?;
             match footer(&tail) {
-                Footer::Found(footer) => return Ok(Some(footer)),
+                Footer::Found(footer) => return Ok(Some(ObjectFooter { bytes: size, ..footer })),
                 Footer::Needs(bytes) if bytes <= size && bytes > wanted => wanted = bytes,
                 Footer::Needs(_) | Footer::NotOurs => return Ok(Some(ObjectFooter::default())),
             }
@@ -327,6 +348,8 @@ pub struct ObjectFooter {
     pub digest: String,
     /// Rows.
     pub rows: u64,
+    /// Bytes of the whole object.
+    pub bytes: u64,
 }
 
 enum Footer {
@@ -346,7 +369,7 @@ fn footer(tail: &Bytes) -> Footer {
         let file = metadata.file_metadata();
         let rows = u64::try_from(file.num_rows()).unwrap_or_default();
         let ours = file.key_value_metadata().into_iter().flatten().find(|p| p.key == DIGEST_KEY);
-        Ok(ours.and_then(|p| p.value.clone()).map(|digest| ObjectFooter { digest, rows }))
+        Ok(ours.and_then(|p| p.value.clone()).map(|digest| ObjectFooter { digest, rows, bytes: 0 }))
     };
     match read() {
         Ok(Some(footer)) => Footer::Found(footer),

@@ -102,6 +102,12 @@ impl SpoolCounters {
         self.streams.iter().flatten().map(|s| s.accepted.read()).sum()
     }
 
+    /// Events taken out of the rings since the start, over all streams.
+    #[must_use]
+    pub fn drained_events(&self) -> u64 {
+        self.streams.iter().flatten().map(|s| s.drained.read()).sum()
+    }
+
     /// Bytes of their frames' payloads.
     #[must_use]
     pub fn accepted_bytes(&self) -> u64 {

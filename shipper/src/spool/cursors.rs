@@ -13,7 +13,7 @@
 //! A cursor is durable before anything that it allows is done: before a segment is recycled, and a
 //! seal before its object is encoded. A write that tears leaves the other slot.
 
-use super::segment::StreamSummary;
+use super::{chain::Chain, segment::StreamSummary};
 use crate::disk::{AlignedBuffer, Disk, DiskFile, ReadFile};
 use brink_proto::{
     frame::FRAME_ALIGN,
@@ -85,6 +85,9 @@ pub struct SinkCursor {
     /// How streams are numbered for a broker.
     #[serde(default)]
     pub lineages: Vec<Lineage>,
+    /// What is delivered and to be told in manifests.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub chains: Vec<Chain>,
 }
 
 impl SinkCursor {
@@ -92,6 +95,14 @@ impl SinkCursor {
     pub(crate) fn advance(&mut self, stream: StreamId, end: Sequence) {
         let mark = self.delivered.entry(stream).or_insert(end);
         *mark = (*mark).max(end);
+    }
+
+    /// From now on, a chain stands like this.
+    pub(crate) fn put_chain(&mut self, chain: &Chain) {
+        match self.chains.iter_mut().find(|known| known.id == chain.id) {
+            Some(known) => *known = chain.clone(),
+            None => self.chains.push(chain.clone()),
+        }
     }
 }
 
@@ -275,16 +286,23 @@ fn refuse_newer(slot: &[u8]) -> io::Result<()> {
     Err(io::Error::new(io::ErrorKind::Unsupported, text))
 }
 
-/// A stream as text.
-mod text {
-    use super::StreamId;
+/// A stream, or a chain, as text.
+pub(super) mod text {
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
+    use std::{fmt::Display, str::FromStr};
 
-    pub(super) fn serialize<S: Serializer>(stream: &StreamId, to: S) -> Result<S::Ok, S::Error> {
-        to.collect_str(stream)
+    pub(in crate::spool) fn serialize<T: Display, S: Serializer>(
+        name: &T,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        to.collect_str(name)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<StreamId, D::Error> {
+    pub(in crate::spool) fn deserialize<'de, T, D>(from: D) -> Result<T, D::Error>
+    where
+        T: FromStr<Err: Display>,
+        D: Deserializer<'de>,
+    {
         String::deserialize(from)?.parse().map_err(D::Error::custom)
     }
 }
@@ -316,6 +334,8 @@ mod streams {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::spool::chain::{ALL_LISTED_MAX, LISTED_MAX, Listed};
+    use brink_proto::ids::Hour;
 
     fn cursors(next: u64) -> Cursors {
         let stream: StreamId = "e/7/0/impressions".parse().unwrap();
@@ -342,16 +362,45 @@ mod tests {
             delivered: BTreeMap::from([(stream, Sequence(next))]),
             seals: vec![seal],
             lineages: vec![lineage],
+            chains: vec![chain(next)],
         };
         Cursors { sinks: BTreeMap::from([("objects".into(), sink)]) }
     }
 
+    fn chain(next: u64) -> Chain {
+        let object = Listed {
+            shard: 0,
+            first: 0,
+            end: next,
+            schema: 1,
+            digest: "00ff".repeat(16),
+            bytes: u64::MAX,
+            shed: BTreeMap::from([("no_buffer".into(), u64::MAX), ("spool_full".into(), 7)]),
+            aside: true,
+        };
+        let mut chain = Chain::new("e/7/impressions".parse().unwrap());
+        chain.add(Hour(5), Sequence(0), Vec::new(), object);
+        chain
+    }
+
     #[test]
-    fn cursors_of_before_there_were_lineages_are_read() {
+    fn cursors_of_before_there_were_lineages_and_chains_are_read() {
         let before = r#"{"sinks":{"objects":{"delivered":{"e/7/0/impressions":5},"seals":[]}}}"#;
         let read: Cursors = serde_json::from_str(before).unwrap();
         assert_eq!(read.sinks["objects"].delivered.values().next(), Some(&Sequence(5)));
         assert!(read.sinks["objects"].lineages.is_empty());
+        assert!(read.sinks["objects"].chains.is_empty());
+    }
+
+    #[test]
+    fn as_much_as_may_be_listed_takes_less_than_half_of_a_slot() {
+        let mut cursors = cursors(42);
+        let sink = cursors.sinks.get_mut("objects").unwrap();
+        let mut full = chain(u64::MAX);
+        let list = full.list.as_mut().unwrap();
+        list.objects = vec![list.objects[0].clone(); LISTED_MAX];
+        sink.chains = vec![full; ALL_LISTED_MAX / LISTED_MAX];
+        assert!(serde_json::to_vec(&cursors).unwrap().len() < SLOT_BYTES / 2);
     }
 
     #[test]

@@ -7,7 +7,8 @@
 //!   `payload`: what a frame carries.
 //! - `log`: the same in memory; `commit` writes it; `server` reads it for the sinks, in the order
 //!   that `feeds` says. `free` makes room where much is delivered and little is not.
-//! - [`cursors`]: how far each sink is; durable before anything is let go.
+//! - [`cursors`]: how far each sink is; durable before anything is let go. [`chain`]: the part of
+//!   one that manifests are made of.
 //! - [`port`]: the rings between the spool and a sink. `quarantine`: where corrupt parts go.
 //!
 //! ```text
@@ -22,6 +23,7 @@
 //! is durable before what it allows is done. Nothing is deleted that a sink has not delivered. The
 //! spool is one thread; the disk and the clock are seams, so that a simulation can break them.
 
+pub mod chain;
 pub mod cursors;
 pub mod identity;
 pub mod port;

@@ -15,6 +15,7 @@
 //! frames when it has taken these.
 
 use super::{
+    chain::{Chain, ChainId},
     cursors::{Lineage, Seal},
     feeds::Feeds,
 };
@@ -53,9 +54,20 @@ pub enum Command {
     Advance {
         /// Streams, and the sequence behind.
         ends: Vec<(StreamId, Sequence)>,
+    },
+    /// The same of one stream, with what its chain lists from now on.
+    Deliver {
+        /// The stream, and the sequence behind.
+        end: (StreamId, Sequence),
         /// The sealed object that did it, if one did.
         key: Option<String>,
+        /// The stream's chain.
+        chain: Chain,
     },
+    /// A chain stands like this from now on. A list is sealed before its manifest is sent.
+    Chain(Chain),
+    /// A chain has its last manifest.
+    EndChain(ChainId),
     /// Streams are numbered for a broker like this from now on. Durable before anything is sent.
     Begin {
         /// One for each stream.

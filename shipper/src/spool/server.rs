@@ -128,10 +128,16 @@ impl<D: Disk, T: Timer> Server<D, T> {
             // It is about what is told, and nothing of it is durable.
             Command::Again { .. } => return Ok(()),
             Command::Unseal { key } => cursor.seals.retain(|s| s.key != *key),
-            Command::Advance { ends, key } => {
+            Command::Advance { ends } => {
                 ends.iter().for_each(|(stream, end)| cursor.advance(*stream, *end));
-                cursor.seals.retain(|s| Some(&s.key) != key.as_ref());
             }
+            Command::Deliver { end: (stream, end), key, chain } => {
+                cursor.advance(*stream, *end);
+                cursor.seals.retain(|s| Some(&s.key) != key.as_ref());
+                cursor.put_chain(chain);
+            }
+            Command::Chain(chain) => cursor.put_chain(chain),
+            Command::EndChain(id) => cursor.chains.retain(|chain| chain.id != *id),
             Command::Begin { lineages } => {
                 let begun = |l: &Lineage| lineages.iter().any(|new| new.stream == l.stream);
                 cursor.lineages.retain(|l| !begun(l));

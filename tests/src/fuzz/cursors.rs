@@ -3,7 +3,10 @@
 //! The input is a slot, and once more the text in a slot that is sound.
 
 use super::feature::reached;
-use brink_shipper::spool::cursors::{Cursors, Lineage, Seal, SinkCursor, fill_slot, read_slot};
+use brink_shipper::spool::{
+    chain::{Chain, ChainId, Gap, GapReason, Link, List, ListSeal, Listed},
+    cursors::{Cursors, Lineage, Seal, SinkCursor, fill_slot, read_slot},
+};
 use std::collections::BTreeMap;
 
 /// What a text has in front of it.
@@ -59,7 +62,29 @@ pub(super) fn some() -> Cursors {
         epoch: 0,
         first: 42,
     };
-    let sink = SinkCursor { delivered, seals: vec![seal], lineages: vec![lineage] };
+    let object = Listed {
+        shard: 0,
+        first: 0,
+        end: 42,
+        schema: 1,
+        digest: "00ff".to_owned(),
+        bytes: 9,
+        shed: BTreeMap::from([("no_buffer".to_owned(), 7)]),
+        aside: false,
+    };
+    let gap = Gap { shard: 0, first: 42, end: 43, reason: GapReason::Missing };
+    let seal_of_list = ListSeal { closed: Some(498_727), last: false };
+    let list =
+        List { hour: 498_727, objects: vec![object], gaps: vec![gap], seal: Some(seal_of_list) };
+    let chain = Chain {
+        id: ChainId::of(&stream),
+        next: 1,
+        previous: Some(Link { hour: 498_726, digest: "00ff".to_owned() }),
+        ends: BTreeMap::from([(0, 0)]),
+        list: Some(list),
+    };
+    let (seals, lineages, chains) = (vec![seal], vec![lineage], vec![chain]);
+    let sink = SinkCursor { delivered, seals, lineages, chains };
     Cursors { sinks: BTreeMap::from([("objects".to_owned(), sink)]) }
 }
 
@@ -74,6 +99,7 @@ pub(super) const WORDS: &[&[u8]] = &[
     b"BRNKCUR\x01",
     b"\"e/7/0/t\"",
     b"\"seals\":[]",
+    b"\"chains\":[]",
     b"18446744073709551615",
     b"-1",
     b"1e999",

@@ -76,7 +76,7 @@ impl Work {
         if !ends.is_empty() {
             let advances = |(_, d): &(StreamId, Decision)| matches!(d, Decision::Advance(_));
             let decisions = wanted.into_iter().filter(advances).collect();
-            self.command(Command::Advance { ends, key: None }, decisions);
+            self.command(Command::Advance { ends }, decisions);
         }
     }
 

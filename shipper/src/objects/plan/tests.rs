@@ -45,7 +45,7 @@ fn drain(planner: &mut Planner) -> Vec<String> {
                 format!("{}..{}{resumed}", plan.seal.first, plan.seal.end)
             }
             Step::Unseal(_) => "unseal".to_owned(),
-            Step::Skip(_, end) => format!("skip to {}", end.0),
+            Step::Skip(_, end, _) => format!("skip to {}", end.0),
         });
     }
     steps

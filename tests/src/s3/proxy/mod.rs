@@ -56,6 +56,9 @@ pub struct Target {
 /// The PUTs of objects with rows.
 pub const OBJECTS: Target = Target { method: "PUT", path: ".parquet" };
 
+/// The PUTs of manifests.
+pub const MANIFESTS: Target = Target { method: "PUT", path: "_manifests" };
+
 /// Every request.
 pub const ALL: Target = Target { method: "", path: "" };
 
