@@ -65,6 +65,9 @@ fn what_was_delivered_is_whole_and_every_wound_is_named() {
     for hour in &hours {
         let (code, found) = audit(&site, hour, &[]);
         assert_eq!(code, Some(0), "{found}");
+        assert_eq!(found["notes"], Value::Array(Vec::new()), "{found}");
+        let chains = found["chains"].as_array().expect("chains");
+        assert!(!chains.is_empty() && chains.iter().all(|c| c["closed"] == true), "{found}");
         rows += found["rows"].as_u64().expect("a number");
     }
     assert_eq!(rows, 1050);
@@ -81,10 +84,12 @@ fn what_was_delivered_is_whole_and_every_wound_is_named() {
         faults
     };
 
-    // Gone: its stream begins behind it.
+    let kinds = |found: &[Value]| found.iter().map(|f| f["fault"].to_string()).collect::<Vec<_>>();
+
+    // Gone: its stream begins behind it, and a manifest lists it.
     fs::remove_file(&victim).expect("it can be removed");
     let found = faults(&[]);
-    assert_eq!((found.len(), &found[0]["fault"], &found[0]["from"]), (1, &"gap".into(), &0.into()));
+    assert_eq!((kinds(&found), &found[0]["from"]), (quoted(&["gap", "vanished"]), &0.into()));
     // Something else, which has no footer.
     fs::write(&victim, b"PAR1 is not enough").expect("the folder takes a file");
     let found = faults(&[]);
@@ -96,22 +101,91 @@ fn what_was_delivered_is_whole_and_every_wound_is_named() {
     let again =
         victim.with_file_name(name.replacen("-00000000000000000000-", "-00000000000000000001-", 1));
     fs::write(&again, &whole).expect("the folder takes a file");
-    let kinds = |found: &[Value]| found.iter().map(|f| f["fault"].to_string()).collect::<Vec<_>>();
-    assert_eq!(kinds(&faults(&[])), ["\"twice\"", "\"broken\""]);
+    assert_eq!(kinds(&faults(&[])), quoted(&["twice", "broken", "unlisted"]));
     fs::remove_file(&again).expect("it can be removed");
     // What nobody of ours has put there.
     let stray = victim.with_file_name("part-00000.parquet");
     fs::write(&stray, &whole).expect("the folder takes a file");
-    assert_eq!(kinds(&faults(&[])), ["\"foreign\""]);
+    assert_eq!(kinds(&faults(&[])), quoted(&["foreign"]));
     fs::remove_file(&stray).expect("it can be removed");
     // An edge that should be there and is not.
     let roster = site.path().join("fleet.txt");
     fs::write(&roster, "test   # this one\n\nabsent_one\n").expect("the folder takes a file");
     let found = faults(&["--roster", roster.to_str().expect("text"), "--topic", "impressions"]);
-    assert_eq!(
-        (kinds(&found), &found[0]["edge"]),
-        (vec!["\"absent\"".to_owned()], &"absent_one".into())
-    );
+    assert_eq!((kinds(&found), &found[0]["edge"]), (quoted(&["absent"]), &"absent_one".into()));
+}
+
+fn quoted(kinds: &[&str]) -> Vec<String> {
+    kinds.iter().map(|kind| format!("{kind:?}")).collect()
+}
+
+/// The manifests of a site, in the order of their numbers.
+fn manifests(site: &Site) -> Vec<PathBuf> {
+    let mut folders = vec![site.path().join("objects/_manifests")];
+    let mut found = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() { folders.push(path) } else { found.push(path) }
+        }
+    }
+    found.sort_by_key(|path| path.file_name().map(ToOwned::to_owned));
+    found
+}
+
+#[test]
+fn manifests_follow_each_other_and_every_wound_of_theirs_is_named() {
+    let extra = Extra { listener: DURABLE, ..Extra::default() };
+    let site = Site::new(&extra).with("age_max_ms = 60000", "age_max_ms = 60000\nrows_max = 1");
+    let serving = site.serve();
+    let mut client = serving.connect();
+    for number in 0..140 {
+        assert_eq!(client.get(&format!("/i.gif?n={number}")).status, 200);
+    }
+    assert_eq!(serving.stop().code(), Some(0));
+    let objects = objects(&site);
+    let hour = hour_of(objects.last().expect("an object"));
+    let all = manifests(&site);
+    // A list takes 128 objects, unless the hour ends before.
+    assert!(all.len() >= 2, "{all:?}");
+    let told = |more: &[&str]| {
+        let (code, found) = audit(&site, &hour, more);
+        assert_eq!(code, Some(i32::from(found["faults"] != Value::Array(Vec::new()))), "{found}");
+        found
+    };
+    let whole = told(&[]);
+    assert_eq!((&whole["faults"], &whole["notes"]), (&Value::Array(vec![]), &Value::Array(vec![])));
+    let of_hour = |list: &Value, fault: &str| {
+        list.as_array().expect("a list").iter().filter(|f| f["fault"] == fault).count()
+    };
+    let last = all.last().expect("a manifest");
+    let text = fs::read(last).expect("a manifest");
+    // The last one is gone: nothing says any more that the hour is told, and a young one may wait.
+    fs::remove_file(last).expect("it can be removed");
+    let found = told(&[]);
+    assert_eq!(of_hour(&found["faults"], "chain"), 0, "{found}");
+    assert_eq!(of_hour(&found["notes"], "open"), 1, "{found}");
+    assert!(of_hour(&found["notes"], "unlisted") > 0, "{found}");
+    // It says something else, or nothing.
+    let other =
+        String::from_utf8(text.clone()).expect("text").replace("\"digest\":\"", "\"digest\":\"0");
+    for wrong in [other.as_bytes(), b"{}"] {
+        fs::write(last, wrong).expect("the folder takes a file");
+        let found = told(&[]);
+        assert!(of_hour(&found["faults"], "chain") > 0, "{found}");
+    }
+    fs::write(last, &text).expect("the folder takes a file");
+    // The one before it is gone, or was changed.
+    let before = &all[all.len() - 2];
+    let text = fs::read(before).expect("a manifest");
+    fs::write(before, [&text[..], b" "].concat()).expect("the folder takes a file");
+    assert_eq!(of_hour(&told(&[])["faults"], "chain"), 1);
+    fs::write(before, &text).expect("the folder takes a file");
+    assert_eq!(told(&[])["faults"], Value::Array(Vec::new()));
+    // None is there at all, as before there were any: objects alone are held against each other.
+    fs::remove_dir_all(site.path().join("objects/_manifests")).expect("they can be removed");
+    let found = told(&[]);
+    assert_eq!((&found["manifests"], &found["notes"]), (&0.into(), &Value::Array(Vec::new())));
 }
 
 #[test]

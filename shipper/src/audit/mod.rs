@@ -1,26 +1,38 @@
-//! Whether what was delivered is whole: the objects of one hour, held against each other.
+//! Whether what was delivered is whole: the objects of one hour, held against each other and
+//! against the manifests that tell of them.
 //!
 //! ```text
 //!  keys of the hour and those before ─▶ by stream ─▶ first to end, first to end, …
 //!  footers of the hour's objects     ─▶ rows and digest are there
+//!  manifests, from the one in front of the hour's first up to the one that closes it
+//!                                    ─▶ they follow each other, and list these objects
 //!  the fleet's roster                ─▶ every edge has delivered something
 //! ```
 //!
 //! A key says which sequences its object holds, and sequences of a stream are dense from 0, so keys
 //! alone show what is missing or stands twice. They cannot show what was not delivered behind the
-//! last object of a stream: that waits in a spool, and [`crate::inspect`] says how much.
+//! last object of a stream: a manifest that closes the hour says that there is nothing. A store
+//! that has no manifests is proved as far as keys go.
 
+mod chains;
+mod proof;
 mod tiling;
 
+pub use chains::ChainTold;
 pub use tiling::{Fault, StreamTiles};
 
-use crate::objects::{
-    key::ObjectName,
-    store::{PutError, Store},
+use crate::{
+    objects::{
+        key::ObjectName,
+        manifest::hour_text,
+        store::{PutError, Store},
+    },
+    spool::chain::ChainId,
 };
 use brink_proto::ids::{Hour, Name};
+use proof::{Listings, Proof};
 use serde::Serialize;
-use std::{collections::BTreeSet, fmt};
+use std::{collections::BTreeSet, fmt, time::Duration};
 use tiling::tile;
 
 /// BOUND: objects of one hour and topic, a fleet's worth many times over.
@@ -37,6 +49,32 @@ pub struct Question {
     pub back: u32,
     /// Edges that must have delivered something; nobody must, if it is empty.
     pub roster: Vec<Name>,
+    /// Now, since 1970: a young hour may have objects that no manifest lists yet.
+    pub now: Duration,
+}
+
+/// What may be missing of manifests is a note and no fault until the hour is so long over: objects
+/// roll within minutes, and a store may be away for a while.
+const YOUNG: Duration = Duration::from_secs(30 * 60);
+
+/// BOUND: hours behind the one that is asked for, in which the manifest that closes it is looked
+/// for.
+const AHEAD_MAX: u32 = 48;
+
+impl Question {
+    fn is_young(&self) -> bool {
+        self.now < hours(self.hour.0 + 1) + YOUNG
+    }
+
+    /// The last hour in which a manifest can lie.
+    fn latest(&self) -> Hour {
+        let now = u32::try_from(self.now.as_secs() / 3600).unwrap_or(u32::MAX);
+        Hour(now.clamp(self.hour.0, self.hour.0.saturating_add(AHEAD_MAX)))
+    }
+}
+
+fn hours(count: u32) -> Duration {
+    Duration::from_secs(3600 * u64::from(count))
 }
 
 /// What was found.
@@ -50,6 +88,12 @@ pub struct Audit {
     pub objects: u64,
     /// Their rows.
     pub rows: u64,
+    /// Manifests that were read.
+    pub manifests: u64,
+    /// What they say.
+    pub chains: Vec<ChainTold>,
+    /// What would be wrong if the hour were over for longer.
+    pub notes: Vec<Fault>,
     /// What is wrong.
     pub faults: Vec<Fault>,
 }
@@ -71,41 +115,119 @@ pub async fn audit(
     question: &Question,
     tell: &mut dyn FnMut(usize, usize),
 ) -> Result<Audit, PutError> {
-    let (date, of_day) = question.hour.partition();
-    let mut audit = Audit { hour: format!("{date}T{of_day}"), ..Audit::default() };
-    let mut names = Vec::new();
+    let mut audit = Audit { hour: hour_text(question.hour), ..Audit::default() };
     let from = Hour(question.hour.0.saturating_sub(question.back));
+    let mut names = Vec::new();
+    let mut proof = Proof::default();
     for topic in &question.topics {
-        for hour in (from.0..=question.hour.0).map(Hour) {
-            let (date, of_day) = hour.partition();
-            let folder = format!("ds={topic}/dt={date}/hour={of_day}");
-            for key in store.keys_below(&folder, OBJECTS_MAX).await? {
-                match ObjectName::read(&key) {
-                    Some(name) => names.push(name),
-                    None if hour == question.hour => audit.faults.push(Fault::Foreign { key }),
-                    None => {}
-                }
-            }
-        }
+        let (objects, foreign) = objects(store, topic, from, question.hour).await?;
+        names.extend(objects);
+        audit.faults.extend(foreign);
+        let listings = Listings { store, topic, hour: question.hour };
+        audit.faults.extend(listings.prove(from, question.latest(), &mut proof).await?);
     }
     let (streams, faults) = tile(&names, from, question.hour);
     audit.streams = streams;
-    audit.faults.extend(faults);
+    audit.faults.extend(faults.into_iter().flat_map(|fault| proof.explained(fault)));
     names.retain(|name| name.hour == question.hour);
     audit.objects = names.len() as u64;
     audit.rows = names.iter().map(ObjectName::rows).sum();
     for (count, name) in names.iter().enumerate() {
         tell(count, names.len());
-        audit.faults.extend(broken(store, name).await?);
+        audit.faults.extend(broken(store, name, proof.digest_of(name)).await?);
     }
-    let seen: BTreeSet<&Name> = names.iter().map(|name| &name.stream.edge).collect();
-    let absent = question.roster.iter().filter(|edge| !seen.contains(edge));
-    audit.faults.extend(absent.map(|edge| Fault::Absent { edge: edge.to_string() }));
+    audit.faults.extend(vanished(store, &names, &proof).await?);
+    audit.hold_against_chains(question, &names, &proof);
+    audit.manifests = proof.manifests;
+    audit.chains = proof.chains.into_values().map(|(told, _)| told).collect();
     Ok(audit)
 }
 
+/// The objects of a topic in these hours, and what is none in the last of them.
+async fn objects(
+    store: &Store,
+    topic: &Name,
+    from: Hour,
+    to: Hour,
+) -> Result<(Vec<ObjectName>, Vec<Fault>), PutError> {
+    let (mut names, mut foreign) = (Vec::new(), Vec::new());
+    for hour in (from.0..=to.0).map(Hour) {
+        let (date, of_day) = hour.partition();
+        let folder = format!("ds={topic}/dt={date}/hour={of_day}");
+        for key in store.keys_below(&folder, OBJECTS_MAX).await? {
+            match ObjectName::read(&key) {
+                Some(name) => names.push(name),
+                None if hour == to => foreign.push(Fault::Foreign { key }),
+                None => {}
+            }
+        }
+    }
+    Ok((names, foreign))
+}
+
+/// Objects that manifests of the hour list and that are not there.
+async fn vanished(
+    store: &Store,
+    names: &[ObjectName],
+    proof: &Proof,
+) -> Result<Vec<Fault>, PutError> {
+    let there: BTreeSet<String> = names.iter().map(ObjectName::key).collect();
+    let mut faults = Vec::new();
+    for (key, digest) in proof.listed.iter().filter(|(key, _)| !there.contains(*key)) {
+        // What went aside lies in none of the folders that were listed.
+        let is_aside = !key.starts_with("ds=");
+        let found = if is_aside { store.footer_of(key).await? } else { None };
+        if found.is_none_or(|footer| footer.digest != *digest) {
+            faults.push(Fault::Vanished { key: key.clone() });
+        }
+    }
+    Ok(faults)
+}
+
+impl Audit {
+    /// Which objects no manifest lists, which chains are open, and which edges are absent.
+    fn hold_against_chains(&mut self, question: &Question, names: &[ObjectName], proof: &Proof) {
+        let mut present: BTreeSet<Name> = names.iter().map(|name| name.stream.edge).collect();
+        let mut late = Vec::new();
+        for name in names.iter().filter(|name| !proof.tells(name)) {
+            let unlisted = Fault::Unlisted { key: name.key() };
+            match proof.chains.get(&ChainId::of(&name.stream)) {
+                Some((told, _)) if told.closed => self.faults.push(unlisted),
+                Some(_) => late.push(unlisted),
+                None if proof.has_begun(&name.stream) => late.push(unlisted),
+                // It may have been delivered before there were manifests.
+                None if proof.manifests > 0 => self.notes.push(unlisted),
+                None => {}
+            }
+        }
+        for (id, (told, is_of_hour)) in &proof.chains {
+            if !told.closed {
+                late.push(Fault::Open { edge: id.edge.to_string(), chain: told.chain.clone() });
+            }
+            if *is_of_hour {
+                present.insert(id.edge);
+            }
+        }
+        for edge in &question.roster {
+            let is_told = proof.chains.keys().any(|id| id.edge == *edge);
+            let edge_text = edge.to_string();
+            if !present.contains(edge) {
+                self.faults.push(Fault::Absent { edge: edge_text });
+            } else if !is_told && proof.manifests > 0 {
+                late.push(Fault::Open { edge: edge_text.clone(), chain: edge_text });
+            }
+        }
+        let to = if question.is_young() { &mut self.notes } else { &mut self.faults };
+        to.append(&mut late);
+    }
+}
+
 /// What is wrong with an object, by its footer.
-async fn broken(store: &Store, name: &ObjectName) -> Result<Option<Fault>, PutError> {
+async fn broken(
+    store: &Store,
+    name: &ObjectName,
+    listed: Option<&str>,
+) -> Result<Option<Fault>, PutError> {
     let key = name.key();
     let text = match store.footer_of(&key).await? {
         None => "it was listed and is not there any more".to_owned(),
@@ -115,6 +237,9 @@ async fn broken(store: &Store, name: &ObjectName) -> Result<Option<Fault>, PutEr
         Some(footer) if footer.rows != name.rows() => {
             format!("it has {} rows, and its name says {}", footer.rows, name.rows())
         }
+        Some(footer) if listed.is_some_and(|digest| digest != footer.digest) => {
+            "its manifest lists another log digest".to_owned()
+        }
         Some(_) => return Ok(None),
     };
     Ok(Some(Fault::Broken { key, text }))
@@ -122,11 +247,22 @@ async fn broken(store: &Store, name: &ObjectName) -> Result<Option<Fault>, PutEr
 
 impl fmt::Display for Audit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Audit { hour, objects, rows, streams, faults } = self;
+        let Audit { hour, objects, rows, streams, manifests, chains, notes, faults } = self;
         writeln!(f, "hour {hour}: {objects} objects, {rows} rows, {} streams", streams.len())?;
         for stream in streams {
             writeln!(f, "  {stream}")?;
         }
+        match manifests {
+            0 => writeln!(f, "no manifests: what follows is proved by objects alone")?,
+            _ => writeln!(f, "{manifests} manifests of {} chains", chains.len())?,
+        }
+        for chain in chains {
+            writeln!(f, "  {chain}")?;
+        }
+        if !notes.is_empty() {
+            writeln!(f, "not proved: {} notes", notes.len())?;
+        }
+        notes.iter().try_for_each(|note| writeln!(f, "  {note}"))?;
         match faults.len() {
             0 => writeln!(f, "whole: no gap, nothing twice"),
             count => {

@@ -49,6 +49,41 @@ pub enum Fault {
         /// The edge.
         edge: String,
     },
+    /// Events of a stream are in no object, and a manifest says why.
+    Lost {
+        /// The stream.
+        stream: String,
+        /// The first that is not there.
+        from: u64,
+        /// The first that is there again.
+        to: u64,
+        /// Why.
+        reason: &'static str,
+    },
+    /// An object is in a manifest, and not in the store.
+    Vanished {
+        /// Its key.
+        key: String,
+    },
+    /// An object is in the store, and in no manifest.
+    Unlisted {
+        /// Its key.
+        key: String,
+    },
+    /// A manifest does not follow the one before it, or not from what it says itself.
+    Chain {
+        /// Its key.
+        key: String,
+        /// What is wrong.
+        text: String,
+    },
+    /// No manifest says that all of the hour is told.
+    Open {
+        /// The edge.
+        edge: String,
+        /// `edge/incarnation/topic`.
+        chain: String,
+    },
 }
 
 impl fmt::Display for Fault {
@@ -63,6 +98,16 @@ impl fmt::Display for Fault {
             Fault::Broken { key, text } => write!(f, "broken   {key}: {text}"),
             Fault::Foreign { key } => write!(f, "foreign  {key}: no appliance names objects so"),
             Fault::Absent { edge } => write!(f, "absent   {edge}: it has delivered nothing"),
+            Fault::Lost { stream, from, to, reason } => {
+                let events = to - from;
+                write!(f, "lost     {stream}: {events} events from {from} up to {to}, {reason}")
+            }
+            Fault::Vanished { key } => write!(f, "vanished {key}: a manifest lists it"),
+            Fault::Unlisted { key } => write!(f, "unlisted {key}: no manifest lists it"),
+            Fault::Chain { key, text } => write!(f, "chain    {key}: {text}"),
+            Fault::Open { chain, .. } => {
+                write!(f, "open     {chain}: no manifest says that all of the hour is told")
+            }
         }
     }
 }

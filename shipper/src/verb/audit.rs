@@ -16,23 +16,24 @@ use std::{
     fs,
     path::PathBuf,
     process::ExitCode,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 /// What can be said on the command line.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Names and footers of objects are read, and nothing is written. A key says which sequences its object
-holds; sequences are dense, so what is missing or stands twice shows. What was not delivered yet, behind a
-stream's last object, does not: `shipper inspect` shows it in the spool.
+    after_help = "Names and footers of objects, and manifests, are read, and nothing is written. A key says which sequences
+its object holds; sequences are dense, so what is missing or stands twice shows. That nothing is missing
+behind a stream's last object is what a manifest says that closes the hour: until the hour is half an hour
+over, one that is not there is a note and no fault. Where there are no manifests at all, that is said.
 
 Examples:
   shipper audit --store file:brink-data/objects --hour 2026-11-23T07
   shipper audit --store s3://impressions/edge --endpoint https://nyc3.digitaloceanspaces.com \\
     --credentials store.env --hour 2026-11-23T07 --roster fleet.txt --json
 
-Exit codes: 0 whole; 1 a gap, events that stand twice, a broken object, or an edge that is absent; 2 the command
-line makes no sense, or the store does not answer."
+Exit codes: 0 whole; 1 a gap, events that stand twice, a broken object, a manifest that says otherwise or is not
+there, or an edge that is absent; 2 the command line makes no sense, or the store does not answer."
 )]
 pub(crate) struct AuditOptions {
     /// Where the objects are: file:FOLDER or s3://BUCKET/PREFIX.
@@ -120,5 +121,6 @@ fn question(options: &AuditOptions) -> Result<Question, String> {
             edges.filter(|edge| !edge.is_empty()).map(named).collect::<Result<_, _>>()?
         }
     };
-    Ok(Question { topics, hour, back: options.back, roster })
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Ok(Question { topics, hour, back: options.back, roster, now })
 }

@@ -1,9 +1,11 @@
 //! Delivery into a real S3 server: all of it, each row once, whatever happens on the way.
 //!
 //! [`traffic`] asks, and reads what lies in the store; [`faults`] has a proxy in between that fails
-//! as it is told to. What goes well is here.
+//! as it is told to, [`manifests`] uses it to kill at every arrow of a manifest's way. What goes
+//! well is here.
 
 mod faults;
+mod manifests;
 mod traffic;
 
 use brink_tests::{

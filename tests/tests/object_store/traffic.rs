@@ -1,6 +1,13 @@
 //! Pixels that are asked for, and what lies in the store for them.
 
-use brink_tests::{appliance::Extra, audit::Audit, process::Serving, s3::S3Server, site::Site};
+use brink_tests::{
+    appliance::Extra,
+    audit::Audit,
+    process::{self, Serving},
+    s3::S3Server,
+    site::Site,
+};
+use serde_json::Value;
 use std::collections::BTreeSet;
 
 /// What the store has is below this.
@@ -20,7 +27,8 @@ pub(crate) fn settings(server: &S3Server, endpoint: &str) -> String {
 
 /// An appliance that answers when a row is durable, and makes objects all the time.
 pub(crate) fn site(server: &S3Server, settings: &str) -> Site {
-    let site = Site::new(&DURABLE).with("age_max_ms = 60000", "age_max_ms = 100");
+    let often = "age_max_ms = 100";
+    let site = Site::new(&DURABLE).with("age_max_ms = 60000", often);
     let url = format!("url = \"file:{}/objects\"", site.path().display());
     site.with(&url, &format!("url = \"{}\"\n{settings}", server.url(PREFIX)))
 }
@@ -36,8 +44,31 @@ pub(crate) fn ask(serving: &Serving, nonces: &BTreeSet<String>) {
     }
 }
 
-/// What the store has.
+/// What the store has, which `shipper audit` has to find whole: every start is over.
 pub(crate) fn delivered(server: &S3Server, site: &Site) -> Audit {
-    server.download(PREFIX, &site.path().join("objects"));
+    let keys = server.download(PREFIX, &site.path().join("objects"));
+    let hours: BTreeSet<String> = keys.iter().filter_map(|key| hour_of(key)).collect();
+    for hour in hours {
+        let found = prove(server, &hour);
+        let empty = Value::Array(Vec::new());
+        assert_eq!((&found["faults"], &found["notes"]), (&empty, &empty), "{found}");
+        assert!(found["manifests"] != 0, "{found}");
+    }
     site.audit()
+}
+
+/// What `shipper audit` finds in an hour.
+pub(crate) fn prove(server: &S3Server, hour: &str) -> Value {
+    let (store, credentials) = (server.url(PREFIX), server.credentials());
+    let credentials = credentials.to_str().expect("a text");
+    let place = ["--store", &store, "--endpoint", server.endpoint(), "--credentials", credentials];
+    let output = process::shipper(&[&["audit", "--json", "--hour", hour], &place[..]].concat());
+    let errors = String::from_utf8_lossy(&output.stderr);
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{errors}"))
+}
+
+/// The hour that a key lies in, as the tool takes it.
+pub(crate) fn hour_of(key: &str) -> Option<String> {
+    let part = |name: &str| key.split('/').find_map(|part| part.strip_prefix(name));
+    Some(format!("{}T{}", part("dt=")?, part("hour=")?))
 }
