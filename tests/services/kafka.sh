@@ -33,27 +33,13 @@ readonly STORE_PASSWORD=not-a-secret
 readonly READ_SECONDS_MAX=120 FETCH_SECONDS_MAX=600 START_SECONDS_MAX=60
 . "$here/service.sh"
 
-# The folder of the jars; its name changes with the pom.
-jars() { echo "$cache/kafka-$(sha256sum "$here/kafka/pom.xml" | cut -c1-12)"; }
+# The folder of its jars.
+jars() { jars_of kafka; }
 
 mark() { echo "-Dbrink.dir=$1"; }
 is_home() { [[ -e "$1/1/server.properties" ]]; }
 
-fetch() {
-    local jars java
-    command -v java >/dev/null || unavailable "there is no java; install a Java runtime, 17 or later"
-    java=$(java -XshowSettings:properties -version 2>&1 |
-        sed -n 's/.*java\.specification\.version = //p') || unavailable "java does not run"
-    [[ "$java" =~ ^[0-9]+$ && "$java" -ge 17 ]] ||
-        unavailable "java is version ${java:-unknown}; the broker needs 17 or later"
-    jars=$(jars)
-    [[ -e "$jars/complete" ]] && return
-    command -v mvn >/dev/null ||
-        unavailable "there is no mvn; install Maven, which collects the broker's jars"
-    once "$jars" "collecting the broker's jars into $jars" "Maven could not collect the jars" \
-        mvn --batch-mode --file "$here/kafka/pom.xml" dependency:copy-dependencies \
-        "-DoutputDirectory=$jars"
-}
+fetch() { collect_jars kafka; }
 
 # A certificate for 127.0.0.1 that vouches for itself.
 certify() {

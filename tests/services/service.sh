@@ -9,6 +9,7 @@
 #
 # and then `serve` with its own arguments.
 
+services=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cache=${BRINK_CACHE:-$HOME/.cache/brink}
 readonly UNAVAILABLE=69 STOP_SECONDS_MAX=20 RUN_SECONDS_MAX=1800
 
@@ -32,6 +33,26 @@ once() {
         touch "$folder/complete"
     fi
     exec 9>&-
+}
+
+# The folder of the jars that NAME/pom.xml names; its own name changes with that file.
+jars_of() { echo "$cache/$1-$(sha256sum "$services/$1/pom.xml" | cut -c1-12)"; }
+
+# collect_jars NAME: brings them, by Maven with the machine's own settings.
+collect_jars() {
+    local jars java
+    command -v java >/dev/null || unavailable "there is no java; install a Java runtime, 17 or later"
+    java=$(java -XshowSettings:properties -version 2>&1 |
+        sed -n 's/.*java\.specification\.version = //p') || unavailable "java does not run"
+    [[ "$java" =~ ^[0-9]+$ && "$java" -ge 17 ]] ||
+        unavailable "java is version ${java:-unknown}; the $WHAT needs 17 or later"
+    jars=$(jars_of "$1")
+    [[ -e "$jars/complete" ]] && return
+    command -v mvn >/dev/null ||
+        unavailable "there is no mvn; install Maven, which collects the jars of the $WHAT"
+    once "$jars" "collecting the jars of the $WHAT into $jars" "Maven could not collect the jars" \
+        mvn --batch-mode --file "$services/$1/pom.xml" dependency:copy-dependencies \
+        "-DoutputDirectory=$jars"
 }
 
 # A port that nobody listens on, below those that the kernel gives to outgoing connections.
