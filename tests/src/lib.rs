@@ -9,7 +9,7 @@
 //! - [`tables`]: segment tables, made and published. [`volume`]: a small disk that can be filled.
 //! - [`services`]: real services and readers that share no code with us. [`s3`]: an S3 server, and
 //!   what stands in front of it and fails as it is told to. [`kafka`]: the same of a broker, and a
-//!   client. [`proxy`]: cuts any connection.
+//!   client. [`hdfs`]: a cluster. [`stored`]: what lies in a store. [`proxy`]: cuts any connection.
 //! - [`http`]: a plain client that sends bytes as it is told to. [`asking`]: one that goes on.
 //! - [`fuzz`]: parsers against any bytes.
 //! - [`tidy`]: the rules of the house, held over the repository.
@@ -19,6 +19,7 @@ pub mod appliance;
 pub mod asking;
 pub mod audit;
 pub mod fuzz;
+pub mod hdfs;
 pub mod http;
 pub mod kafka;
 pub mod process;
@@ -28,6 +29,7 @@ pub mod services;
 pub mod sim;
 pub mod site;
 pub mod status;
+pub mod stored;
 pub mod tables;
 pub mod tidy;
 pub mod volume;

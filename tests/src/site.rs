@@ -8,7 +8,9 @@ use crate::{
     audit::Audit,
     process::{self, Serving},
 };
+use brink_shipper::objects::readback;
 use std::{
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
     process::Output,
@@ -90,6 +92,22 @@ impl Site {
         let config = self.config();
         let config = ["--config", config.to_str().expect("a text")];
         process::edge(&[verb, &config].concat(), self.path())
+    }
+
+    /// The hours in which objects were delivered, as `2026-11-23T07`.
+    ///
+    /// # Panics
+    /// When they cannot be listed.
+    #[must_use]
+    pub fn hours(&self) -> BTreeSet<String> {
+        let objects = self.dir.path().join("objects");
+        let named = |path: PathBuf| {
+            let name = path.strip_prefix(&objects).expect("below it").display().to_string();
+            let mut parts = name.split('/').skip(1).filter_map(|part| part.split_once('='));
+            let (date, hour) = (parts.next().expect("dt=…").1, parts.next().expect("hour=…").1);
+            format!("{date}T{hour}")
+        };
+        readback::objects_below(&objects).expect("objects").into_iter().map(named).collect()
     }
 
     /// What was delivered.

@@ -225,7 +225,7 @@ pub struct SpoolSection {
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct TablesSection {
-    /// Where tables are announced: "file:FOLDER", or "s3://BUCKET/PREFIX" as for objects.
+    /// Where tables are announced: "file:FOLDER", "s3://…" or "hdfs://…", as for objects.
     pub url: String,
     /// For s3: the store's address.
     pub endpoint: Option<String>,

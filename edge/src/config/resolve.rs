@@ -22,6 +22,7 @@ use brink_proto::{
 };
 use brink_shipper::{
     config::{Checker, kafka, objects},
+    objects::{hdfs::PACKETS_BYTES_MAX, store::StoreConfig},
     spool::{port::READS_AHEAD, segment::SEGMENT_BYTES_MIN},
 };
 use brink_tuning::{
@@ -87,11 +88,14 @@ pub fn resolve_text(
         let bytes = (READS_AHEAD * FRAME_BYTES_MAX) as u64;
         memory.push(Line { what: "batches on their way to Kafka", bytes });
     }
+    let (store, roll) =
+        objects::resolve(&check, &file.objects, profile.objects.bytes_max_mib << 20)?;
+    if matches!(store, StoreConfig::Hdfs { .. }) {
+        memory.push(Line { what: "packets on their way to HDFS", bytes: PACKETS_BYTES_MAX });
+    }
     if let Some(tables) = &tables {
         memory.push(Line { what: "segment tables, two", bytes: 2 * tables.bytes_max });
     }
-    let (store, roll) =
-        objects::resolve(&check, &file.objects, profile.objects.bytes_max_mib << 20)?;
     let hash = Sha256::digest(text.as_bytes());
     Ok(EdgeConfig {
         edge,

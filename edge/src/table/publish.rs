@@ -28,7 +28,8 @@ pub struct PublishOptions {
     /// The table file.
     #[arg(long)]
     table: PathBuf,
-    /// Where appliances look for it: file:FOLDER or s3://BUCKET/PREFIX.
+    /// Where appliances look for it: file:FOLDER, s3://BUCKET/PREFIX or
+    /// hdfs://NAMENODE:PORT/FOLDER.
     #[arg(long)]
     store: String,
     #[command(flatten)]

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ObjectsSection {
-    /// "file:FOLDER", or "s3://BUCKET/PREFIX".
+    /// "file:FOLDER", "s3://BUCKET/PREFIX", or "hdfs://NAMENODE:PORT/FOLDER".
     pub url: String,
     /// For s3: the store's address, such as "https://nyc3.digitaloceanspaces.com".
     pub endpoint: Option<String>,

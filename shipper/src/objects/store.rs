@@ -7,7 +7,8 @@
 
 use super::{
     credentials::{Credentials, CredentialsError},
-    encode::DIGEST_KEY,
+    footer::{Footer, ObjectFooter, footer},
+    hdfs::{self, Hdfs},
 };
 use bytes::Bytes;
 use futures_lite::StreamExt;
@@ -19,17 +20,10 @@ use object_store::{
     path::Path as Key,
     prefix::PrefixStore,
 };
-use parquet::{
-    errors::ParquetError,
-    file::{
-        FOOTER_SIZE,
-        metadata::{FooterTail, ParquetMetaDataReader},
-    },
-};
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 /// Where objects go.
@@ -51,12 +45,19 @@ pub enum StoreConfig {
         /// `AWS_SECRET_ACCESS_KEY`. Only its path is kept here: what is configured can be printed.
         credentials: Option<PathBuf>,
     },
+    /// HDFS. What a site says of it is in `HADOOP_CONF_DIR`.
+    Hdfs {
+        /// The name node, `hdfs://HOST:PORT`, or a name service.
+        url: String,
+        /// The folder.
+        folder: String,
+    },
 }
 
 /// Where a store is, as a person writes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StorePlace<'a> {
-    /// `file:FOLDER` or `s3://BUCKET/PREFIX`.
+    /// One of [`STORE_URLS`].
     pub url: &'a str,
     /// For s3: the store's address.
     pub endpoint: Option<&'a str>,
@@ -67,7 +68,8 @@ pub struct StorePlace<'a> {
 }
 
 /// The urls that [`StoreConfig::read`] takes.
-pub const STORE_URLS: &str = "\"file:FOLDER\" or \"s3://BUCKET/PREFIX\"";
+pub const STORE_URLS: &str =
+    "\"file:FOLDER\", \"s3://BUCKET/PREFIX\" or \"hdfs://NAMENODE:PORT/FOLDER\"";
 
 impl StoreConfig {
     /// Reads a place; nothing, if the url is none of [`STORE_URLS`].
@@ -78,11 +80,15 @@ impl StoreConfig {
             let path = path.strip_prefix("//").unwrap_or(path);
             return (!path.is_empty()).then(|| StoreConfig::Folder(path.into()));
         }
-        let rest = place.url.strip_prefix("s3://")?;
-        let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
-        (!bucket.is_empty()).then(|| StoreConfig::S3 {
-            bucket: bucket.to_owned(),
-            prefix: prefix.trim_end_matches('/').to_owned(),
+        let (scheme, rest) = place.url.split_once("://")?;
+        let (host, folder) = rest.split_once('/').unwrap_or((rest, ""));
+        let folder = folder.trim_end_matches('/').to_owned();
+        if scheme == "hdfs" && !host.is_empty() {
+            return Some(StoreConfig::Hdfs { url: format!("hdfs://{host}"), folder });
+        }
+        (scheme == "s3" && !host.is_empty()).then(|| StoreConfig::S3 {
+            bucket: host.to_owned(),
+            prefix: folder,
             endpoint: place.endpoint.map(str::to_owned),
             region: place.region.to_owned(),
             credentials: place.credentials.map(Path::to_owned),
@@ -126,6 +132,9 @@ impl StoreConfig {
                 }
                 Ok(Arc::new(PrefixStore::new(builder.build()?, prefix.as_str())))
             }
+            StoreConfig::Hdfs { url, folder } => {
+                Ok(Arc::new(PrefixStore::new(Hdfs::open(url, folder)?, folder.as_str())))
+            }
         }
     }
 }
@@ -153,6 +162,14 @@ pub enum StoreConfigError {
 pub struct Store {
     store: Arc<dyn ObjectStore>,
     condition: Condition,
+    leftovers: Leftovers,
+}
+
+/// Whether a writer that dies leaves something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Leftovers {
+    None,
+    Files,
 }
 
 /// What a store makes of the condition that an object must not exist.
@@ -195,6 +212,14 @@ pub enum PutError {
     Failing(String),
 }
 
+impl PutError {
+    /// Whether trying again may help by itself.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        matches!(self, PutError::Failing(_))
+    }
+}
+
 /// Longest request, body and all: 32 MiB at 3 Mbit/s.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(120);
 
@@ -210,16 +235,23 @@ impl Store {
     /// # Errors
     /// [`StoreConfigError`] when the settings cannot work.
     pub fn open(config: &StoreConfig) -> Result<Store, StoreConfigError> {
-        Ok(Store { store: config.client()?, condition: Condition::Honoured })
+        let leftovers = match config {
+            StoreConfig::Hdfs { .. } => Leftovers::Files,
+            StoreConfig::Folder(_) | StoreConfig::S3 { .. } => Leftovers::None,
+        };
+        Ok(Store { store: config.client()?, condition: Condition::Honoured, leftovers })
     }
 
     /// Finds out what the store makes of conditions, with an object that nobody reads: it is
-    /// created twice, or once more if it is there already.
+    /// created twice, or once more if it is there already. What dead writers left is removed.
     ///
     /// # Errors
     /// [`PutError`] when the store does not say; what was known of it stands.
     pub async fn probe(&mut self, key: &str) -> Result<Condition, PutError> {
         let key = Key::from(key);
+        if self.leftovers == Leftovers::Files {
+            hdfs::sweep(&*self.store, SystemTime::now() - hdfs::ABANDONED).await;
+        }
         for _ in 0..2 {
             match self.send(&key, Bytes::from_static(PROBE), PutMode::Create).await {
                 Ok(()) => {}
@@ -314,7 +346,9 @@ impl Store {
             match footer(&tail) {
                 Footer::Found(footer) => return Ok(Some(ObjectFooter { bytes: size, ..footer })),
                 Footer::Needs(bytes) if bytes <= size && bytes > wanted => wanted = bytes,
-                Footer::Needs(_) | Footer::NotOurs => return Ok(Some(ObjectFooter::default())),
+                Footer::Needs(_) | Footer::NotOurs => {
+                    return Ok(Some(ObjectFooter { bytes: size, ..ObjectFooter::default() }));
+                }
             }
         }
     }
@@ -339,42 +373,34 @@ impl Store {
         }
         Ok(keys)
     }
-}
 
-/// What an object says of itself.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ObjectFooter {
-    /// Its log digest; empty, if it is none of ours.
-    pub digest: String,
-    /// Rows.
-    pub rows: u64,
-    /// Bytes of the whole object.
-    pub bytes: u64,
-}
-
-enum Footer {
-    Found(ObjectFooter),
-    Needs(u64),
-    NotOurs,
-}
-
-fn footer(tail: &Bytes) -> Footer {
-    let Some(end) = tail.last_chunk::<FOOTER_SIZE>() else { return Footer::NotOurs };
-    let Ok(footer) = FooterTail::try_new(end) else { return Footer::NotOurs };
-    let needed = footer.metadata_length() + FOOTER_SIZE;
-    let Some(from) = tail.len().checked_sub(needed) else { return Footer::Needs(needed as u64) };
-    let metadata = &tail[from..tail.len() - FOOTER_SIZE];
-    let read = || -> Result<Option<ObjectFooter>, ParquetError> {
-        let metadata = ParquetMetaDataReader::decode_metadata(metadata)?;
-        let file = metadata.file_metadata();
-        let rows = u64::try_from(file.num_rows()).unwrap_or_default();
-        let ours = file.key_value_metadata().into_iter().flatten().find(|p| p.key == DIGEST_KEY);
-        Ok(ours.and_then(|p| p.value.clone()).map(|digest| ObjectFooter { digest, rows, bytes: 0 }))
-    };
-    match read() {
-        Ok(Some(footer)) => Footer::Found(footer),
-        Ok(None) | Err(_) => Footer::NotOurs,
+    /// What lies right in a folder, in the order of names; in the store's own, if it is empty.
+    ///
+    /// # Errors
+    /// [`PutError`] when the store does not say.
+    pub async fn folder(&self, folder: &str) -> Result<Folder, PutError> {
+        let folder = Key::from(folder);
+        let found = match self.store.list_with_delimiter(Some(&folder)).await {
+            Ok(found) => found,
+            Err(StoreFault::NotFound { .. }) => return Ok(Folder::default()),
+            Err(error) => return Err(classified(&error)),
+        };
+        let mut folders: Vec<String> = found.common_prefixes.iter().map(Key::to_string).collect();
+        folders.sort();
+        let objects = found.objects.into_iter();
+        let mut objects: Vec<_> = objects.map(|o| (o.location.to_string(), o.size)).collect();
+        objects.sort();
+        Ok(Folder { folders, objects })
     }
+}
+
+/// What lies in a folder.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Folder {
+    /// The folders in it.
+    pub folders: Vec<String>,
+    /// Keys and sizes of the objects in it.
+    pub objects: Vec<(String, u64)>,
 }
 
 fn classified(error: &StoreFault) -> PutError {

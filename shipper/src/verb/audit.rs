@@ -1,16 +1,10 @@
 //! `shipper audit`: whether an hour was delivered whole.
 
-use super::{DAMAGED, fail, show};
-use brink_proto::{
-    ids::{Hour, Name},
-    schema::TOPICS,
-};
+use super::{DAMAGED, fail, hour, name, open_store, show};
+use brink_proto::schema::TOPICS;
 use brink_shipper::{
     audit::{Audit, Question, audit},
-    objects::{
-        options::S3Options,
-        store::{STORE_URLS, Store, StoreConfig},
-    },
+    objects::options::S3Options,
 };
 use std::{
     fs,
@@ -36,7 +30,7 @@ Exit codes: 0 whole; 1 a gap, events that stand twice, a broken object, a manife
 there, or an edge that is absent; 2 the command line makes no sense, or the store does not answer."
 )]
 pub(crate) struct AuditOptions {
-    /// Where the objects are: file:FOLDER or s3://BUCKET/PREFIX.
+    /// Where the objects are: file:FOLDER, s3://BUCKET/PREFIX or hdfs://NAMENODE:PORT/FOLDER.
     #[arg(long)]
     store: String,
     #[command(flatten)]
@@ -76,16 +70,7 @@ pub(crate) fn run(options: &AuditOptions) -> ExitCode {
 
 fn answered(options: &AuditOptions) -> Result<Audit, String> {
     let question = question(options)?;
-    let config = options
-        .s3
-        .store(&options.store)
-        .ok_or_else(|| format!("--store is {:?}; allowed: {STORE_URLS}", options.store))?;
-    if let StoreConfig::Folder(path) = &config
-        && !path.is_dir()
-    {
-        return Err(format!("there is no folder {}", path.display()));
-    }
-    let store = Store::open(&config).map_err(|error| error.to_string())?;
+    let store = open_store("--store", &options.store, &options.s3)?;
     let mut told = Instant::now();
     let mut tell = |count: usize, of: usize| {
         if told.elapsed() >= TOLD_EVERY {
@@ -99,18 +84,13 @@ fn answered(options: &AuditOptions) -> Result<Audit, String> {
 }
 
 fn question(options: &AuditOptions) -> Result<Question, String> {
-    let hour = options.hour.split_once('T').and_then(|(date, of)| Hour::of_partition(date, of));
-    let hour =
-        hour.ok_or_else(|| format!("--hour is {:?}; allowed: as 2026-11-23T07", options.hour))?;
+    let hour = hour(&options.hour)?;
     if options.back > BACK_MAX {
         return Err(format!("--back is {}; allowed: at most {BACK_MAX}", options.back));
     }
-    let named = |text: &str| {
-        Name::new(text).map_err(|_| format!("{text:?} is no name: 1 to 32 of a-z, 0-9 and _"))
-    };
     let topics = match &options.topic {
-        Some(topic) => vec![named(topic)?],
-        None => TOPICS.iter().map(|schema| named(schema.topic)).collect::<Result<_, _>>()?,
+        Some(topic) => vec![name(topic)?],
+        None => TOPICS.iter().map(|schema| name(schema.topic)).collect::<Result<_, _>>()?,
     };
     let roster = match &options.roster {
         None => Vec::new(),
@@ -118,7 +98,7 @@ fn question(options: &AuditOptions) -> Result<Question, String> {
             let text = fs::read_to_string(path)
                 .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
             let edges = text.lines().map(|line| line.split('#').next().unwrap_or_default().trim());
-            edges.filter(|edge| !edge.is_empty()).map(named).collect::<Result<_, _>>()?
+            edges.filter(|edge| !edge.is_empty()).map(name).collect::<Result<_, _>>()?
         }
     };
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

@@ -7,6 +7,11 @@ pub(crate) mod drain;
 pub(crate) mod inspect;
 pub(crate) mod verify;
 
+use brink_proto::ids::{Hour, Name};
+use brink_shipper::objects::{
+    options::S3Options,
+    store::{STORE_URLS, Store, StoreConfig},
+};
 use serde::Serialize;
 use std::{
     fmt::Display,
@@ -38,4 +43,27 @@ fn show(found: &(impl Serialize + Display), json: bool) {
 fn print(text: &str) {
     // A pipe that was closed is nobody's error.
     let _ = io::stdout().write_all(text.as_bytes());
+}
+
+/// Opens a store that an option names.
+fn open_store(option: &str, url: &str, s3: &S3Options) -> Result<Store, String> {
+    let config = s3.store(url);
+    let config = config.ok_or_else(|| format!("{option} is {url:?}; allowed: {STORE_URLS}"))?;
+    if let StoreConfig::Folder(path) = &config
+        && !path.is_dir()
+    {
+        return Err(format!("there is no folder {}", path.display()));
+    }
+    Store::open(&config).map_err(|error| format!("{option}: {error}"))
+}
+
+/// Reads what `--hour` says.
+fn hour(text: &str) -> Result<Hour, String> {
+    let hour = text.split_once('T').and_then(|(date, of)| Hour::of_partition(date, of));
+    hour.ok_or_else(|| format!("--hour is {text:?}; allowed: as 2026-11-23T07"))
+}
+
+/// Reads the name of a topic or of an edge.
+fn name(text: &str) -> Result<Name, String> {
+    Name::new(text).map_err(|_| format!("{text:?} is no name: 1 to 32 of a-z, 0-9 and _"))
 }

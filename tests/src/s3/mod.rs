@@ -2,10 +2,9 @@
 
 pub mod proxy;
 
-use crate::services::Service;
+use crate::{services::Service, stored};
 use brink_shipper::objects::store::StoreConfig;
-use futures_lite::StreamExt;
-use object_store::{ObjectStore, ObjectStoreExt, path::Path as Key};
+use object_store::ObjectStore;
 use std::{
     fs,
     net::SocketAddr,
@@ -108,34 +107,14 @@ impl S3Server {
     /// # Panics
     /// When something cannot be read or written.
     pub fn download(&self, prefix: &str, folder: &Path) -> Vec<String> {
-        let store = self.client(prefix);
-        block_on(async {
-            let mut keys = Vec::new();
-            let mut listed = store.list(None);
-            while let Some(object) = listed.next().await {
-                let key = object.expect("the server lists").location;
-                let bytes = store.get(&key).await.expect("it is there").bytes().await;
-                let path = folder.join(key.as_ref());
-                fs::create_dir_all(path.parent().expect("a folder")).expect("room");
-                fs::write(path, bytes.expect("all of it")).expect("room");
-                keys.push(key.as_ref().to_owned());
-            }
-            keys
-        })
+        stored::download(&*self.client(prefix), folder)
     }
 
     /// Writes an object over whatever is there.
     ///
     /// # Panics
     /// When it cannot be written.
-    pub fn put(&self, prefix: &str, key: &str, bytes: &'static [u8]) {
-        let store = self.client(prefix);
-        let put = block_on(async { store.put(&Key::from(key), bytes.into()).await });
-        put.expect("the server takes it");
+    pub fn put(&self, prefix: &str, key: &str, bytes: &[u8]) {
+        stored::put(&*self.client(prefix), key, bytes.to_vec());
     }
-}
-
-fn block_on<T>(future: impl Future<Output = T>) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.expect("a runtime").block_on(future)
 }

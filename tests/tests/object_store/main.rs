@@ -1,10 +1,11 @@
 //! Delivery into a real S3 server: all of it, each row once, whatever happens on the way.
 //!
 //! [`traffic`] asks, and reads what lies in the store; [`faults`] has a proxy in between that fails
-//! as it is told to, [`manifests`] uses it to kill at every arrow of a manifest's way. What goes
-//! well is here.
+//! as it is told to, [`manifests`] uses it to kill at every arrow of a manifest's way. [`hdfs`] is
+//! the same for a real HDFS. What goes well is here.
 
 mod faults;
+mod hdfs;
 mod manifests;
 mod traffic;
 
@@ -68,9 +69,18 @@ fn no_kill_loses_a_row_or_puts_it_into_the_store_twice() {
     let Some(server) = S3Server::start() else { return };
     let site = site(&server, &traffic::settings(&server, server.endpoint()))
         .with("quota_bytes = 67108864", "quota_bytes = 1073741824");
+    let asked = ask_and_kill(&site, KILLS);
+    assert_eq!(site.serve().stop().code(), Some(0));
+    let audit = delivered(&server, &site);
+    assert_eq!(audit.nonces(), asked);
+    audit.check_dense();
+}
+
+/// Asks for pixels and kills, again and again; what was answered.
+pub(crate) fn ask_and_kill(site: &Site, kills: u64) -> BTreeSet<String> {
     let random = Random::new(11);
     let mut asked = BTreeSet::new();
-    for life in 0..KILLS {
+    for life in 0..kills {
         let serving = site.serve();
         // They are durable when they are answered.
         let more: BTreeSet<String> = (0..100).map(|n| format!("{life}-{n}")).collect();
@@ -83,10 +93,7 @@ fn no_kill_loses_a_row_or_puts_it_into_the_store_twice() {
         }
         serving.kill();
     }
-    assert_eq!(site.serve().stop().code(), Some(0));
-    let audit = delivered(&server, &site);
-    assert_eq!(audit.nonces(), asked);
-    audit.check_dense();
+    asked
 }
 
 #[test]
@@ -129,25 +136,29 @@ fn a_wrong_secret_is_an_alarm_and_is_not_told() {
 #[test]
 fn a_table_that_is_published_in_the_store_is_served_from_it() {
     let Some(server) = S3Server::start() else { return };
-    let dir = tempfile::tempdir().unwrap();
-    let credentials = server.credentials();
-    let credentials = credentials.to_str().unwrap();
+    let credentials = server.credentials().display().to_string();
     let (url, endpoint) = (server.url("tables"), server.endpoint());
+    let place = ["--store", &url, "--endpoint", endpoint, "--credentials", &credentials];
+    publish_and_serve(
+        &place,
+        &format!("url = \"{url}\"\nendpoint = \"{endpoint}\"\ncredentials = \"{credentials}\"\n"),
+    );
+}
+
+/// Publishes two tables at a place; an appliance that looks there serves each.
+pub(crate) fn publish_and_serve(place: &[&str], keys: &str) {
+    let dir = tempfile::tempdir().unwrap();
     let publish = |version: u64| {
         let path = file(dir.path(), version, &table(&["7"], &format!("v{version}")));
         let version = version.to_string();
         let what = ["table", "publish", "--table", path.to_str().unwrap(), "--version", &version];
-        let place = ["--store", &url, "--endpoint", endpoint, "--credentials", credentials];
-        let output = process::edge(&[&what[..], &place].concat(), dir.path());
+        let output = process::edge(&[&what[..], place].concat(), dir.path());
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     };
     publish(1);
     let served = dir.path().join("served");
-    let sections = format!(
-        "[tables]\nurl = \"{url}\"\nendpoint = \"{endpoint}\"\ncredentials = \"{credentials}\"\n\
-         path = \"{}\"\npoll_ms = 100\n",
-        served.display()
-    );
+    let path = served.display();
+    let sections = format!("[tables]\n{keys}path = \"{path}\"\npoll_ms = 100\n");
     let running = start(&provider(LISTENER, &sections));
     await_version(&running, 1, &served);
     publish(2);

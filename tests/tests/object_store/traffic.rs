@@ -27,10 +27,14 @@ pub(crate) fn settings(server: &S3Server, endpoint: &str) -> String {
 
 /// An appliance that answers when a row is durable, and makes objects all the time.
 pub(crate) fn site(server: &S3Server, settings: &str) -> Site {
-    let often = "age_max_ms = 100";
-    let site = Site::new(&DURABLE).with("age_max_ms = 60000", often);
+    site_at(&server.url(PREFIX), settings)
+}
+
+/// The same for any store, with further keys of `[objects]`.
+pub(crate) fn site_at(store: &str, settings: &str) -> Site {
+    let site = Site::new(&DURABLE).with("age_max_ms = 60000", "age_max_ms = 100");
     let url = format!("url = \"file:{}/objects\"", site.path().display());
-    site.with(&url, &format!("url = \"{}\"\n{settings}", server.url(PREFIX)))
+    site.with(&url, &format!("url = \"{store}\"\n{settings}"))
 }
 
 /// Asks for a pixel with each nonce, and is answered.

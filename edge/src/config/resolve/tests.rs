@@ -92,4 +92,10 @@ fn stores_are_read_from_their_urls() {
         panic!("no bucket");
     };
     assert_eq!((bucket.as_str(), prefix.as_str()), ("space", "a/b"));
+    let (url, folder) = ("hdfs://namenode:8020".to_owned(), "a/b".to_owned());
+    assert_eq!(store("hdfs://namenode:8020/a/b/"), StoreConfig::Hdfs { url, folder });
+    for url in ["a/b", "file:", "s3:///a", "hdfs:///a", "hdfs:a", "ftp://a/b"] {
+        let error = resolved(&LOCAL.replace("file:brink-data/objects", url)).unwrap_err();
+        assert!(error.to_string().contains("hdfs://NAMENODE:PORT/FOLDER"), "{url}: {error}");
+    }
 }
