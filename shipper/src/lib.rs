@@ -9,7 +9,7 @@
 //! - [`kafka`]: sealed frames become batches of a topic, untouched.
 //! - [`config`]: where objects and batches go, as a person writes it.
 //! - [`downlink`]: the other way, tables that the cluster has made, from a store to local disk.
-//! - [`audit`]: whether an hour was delivered whole.
+//! - [`audit`]: whether an hour was delivered whole. [`sync`]: from one store to another.
 //! - [`inspect`]: a spool looked at from outside. [`ddl`]: its objects as tables of Hive and Spark.
 //! - [`drain`]: what a dead box has left, delivered.
 //! - [`secret`]: what is read from files of one's own and never printed.
@@ -37,4 +37,5 @@ pub mod objects;
 pub mod secret;
 pub mod sink;
 pub mod spool;
+pub mod sync;
 pub mod threads;

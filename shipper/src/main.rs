@@ -1,13 +1,15 @@
-//! `shipper`: looks at what an appliance keeps and delivers, and delivers what a dead one left.
+//! `shipper`: looks at what an appliance keeps and delivers, delivers what a dead one left, and
+//! copies from store to store.
 //! Each verb lives in a file of its own.
 
 mod verb;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
-use verb::{audit, ddl, descriptors, drain, inspect, verify};
+use verb::{audit, ddl, descriptors, drain, inspect, sync, verify};
 
-/// Looks at what an appliance keeps and delivers, and delivers what a dead one has kept.
+/// Looks at what an appliance keeps and delivers, delivers what a dead one has kept, and copies
+/// from store to store.
 #[derive(Parser)]
 #[command(
     version,
@@ -16,6 +18,7 @@ use verb::{audit, ddl, descriptors, drain, inspect, verify};
   shipper verify --spool /var/lib/brink-edge/spool --json
   shipper audit --store s3://impressions/edge --hour 2026-11-23T07 --roster fleet.txt
   shipper drain --spool /mnt/dead-box/spool --config /etc/brink/edge.toml
+  shipper sync hdfs://namenode:8020/brink s3://impressions/edge --hour 2026-11-23T07
   shipper ddl --dialect spark --location s3a://impressions/edge
 
 Exit codes: 0 done, sound, or whole; 1 damaged, or not whole; 2 the command line makes no sense, or nothing can be
@@ -34,6 +37,8 @@ enum Verb {
     Verify(verify::VerifyOptions),
     /// Says whether an hour was delivered whole.
     Audit(audit::AuditOptions),
+    /// Copies to a store what it does not have of another one, and proves that nothing is missing.
+    Sync(sync::SyncOptions),
     /// Prints the statements that make tables of delivered objects in Hive or Spark.
     Ddl(ddl::DdlOptions),
     /// Delivers what a dead box's spool holds.
@@ -47,6 +52,7 @@ fn main() -> ExitCode {
         Verb::Inspect(options) => inspect::run(&options),
         Verb::Verify(options) => verify::run(&options),
         Verb::Audit(options) => audit::run(&options),
+        Verb::Sync(options) => sync::run(&options),
         Verb::Ddl(options) => ddl::run(&options),
         Verb::Drain(options) => drain::run(&options),
         Verb::Descriptors(options) => descriptors::run(&options),

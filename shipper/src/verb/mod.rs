@@ -5,6 +5,7 @@ pub(crate) mod ddl;
 pub(crate) mod descriptors;
 pub(crate) mod drain;
 pub(crate) mod inspect;
+pub(crate) mod sync;
 pub(crate) mod verify;
 
 use brink_proto::ids::{Hour, Name};

@@ -2,11 +2,12 @@
 //!
 //! [`traffic`] asks, and reads what lies in the store; [`faults`] has a proxy in between that fails
 //! as it is told to, [`manifests`] uses it to kill at every arrow of a manifest's way. [`hdfs`] is
-//! the same for a real HDFS. What goes well is here.
+//! the same for a real HDFS, and [`sync`] goes from there to S3. What goes well is here.
 
 mod faults;
 mod hdfs;
 mod manifests;
+mod sync;
 mod traffic;
 
 use brink_tests::{
