@@ -14,7 +14,7 @@ import re
 import tempfile
 
 import pyspark
-from spark_session import session
+from spark_session import hive, session, statements
 
 
 def arguments():
@@ -26,34 +26,6 @@ def arguments():
     parser.add_argument("--user", required=True)
     parser.add_argument("--absent", required=True)
     return parser.parse_args()
-
-
-def settings(scratch):
-    """A metastore of its own below `scratch`."""
-    return {
-        "spark.hadoop.javax.jdo.option.ConnectionURL":
-            f"jdbc:derby:;databaseName={scratch}/metastore;create=true",
-        "spark.hadoop.hive.exec.scratchdir": f"{scratch}/hive",
-        # A plan that is run as it is printed, so that its figures can be asked for.
-        "spark.sql.adaptive.enabled": "false",
-        "spark.sql.catalogImplementation": "hive",
-    }
-
-
-def statements(text):
-    """The statements of a script: what ends in a semicolon, outside comments and literals."""
-    tokens = re.findall(r"--[^\n]*|'(?:\\.|[^'\\])*'|`[^`]*`|;|[^-'`;]+|.", text, re.DOTALL)
-    found, now = [], ""
-    for token in tokens:
-        if token.startswith("--"):
-            continue
-        if token == ";":
-            found.append(now.strip())
-            now = ""
-        else:
-            now += token
-    assert not now.strip(), f"no semicolon behind {now!r}"
-    return found
 
 
 def adding(text, topic, dt, hour):
@@ -150,7 +122,7 @@ def report(spark, asking):
 def main():
     asking = arguments()
     with tempfile.TemporaryDirectory(prefix="brink-tables.") as scratch:
-        spark = session(scratch, settings(scratch))
+        spark = session(scratch, hive(scratch))
         print(json.dumps(report(spark, asking)))
         spark.stop()
 

@@ -1,6 +1,7 @@
-"""Spark in this process, as count_spark.py and query_tables.py use it."""
+"""Spark in this process, and what `shipper ddl` prints for it."""
 
 import os
+import re
 import sys
 
 from pyspark.sql import SparkSession
@@ -28,3 +29,31 @@ def session(scratch, more):
     spark = builder.getOrCreate()
     spark.sparkContext.setLogLevel("ERROR")
     return spark
+
+
+def hive(scratch):
+    """Settings of a metastore of its own below `scratch`."""
+    return {
+        "spark.hadoop.javax.jdo.option.ConnectionURL":
+            f"jdbc:derby:;databaseName={scratch}/metastore;create=true",
+        "spark.hadoop.hive.exec.scratchdir": f"{scratch}/hive",
+        # A plan that is run as it is printed, so that its figures can be asked for.
+        "spark.sql.adaptive.enabled": "false",
+        "spark.sql.catalogImplementation": "hive",
+    }
+
+
+def statements(text):
+    """The statements of a script: what ends in a semicolon, outside comments and literals."""
+    tokens = re.findall(r"--[^\n]*|'(?:\\.|[^'\\])*'|`[^`]*`|;|[^-'`;]+|.", text, re.DOTALL)
+    found, now = [], ""
+    for token in tokens:
+        if token.startswith("--"):
+            continue
+        if token == ";":
+            found.append(now.strip())
+            now = ""
+        else:
+            now += token
+    assert not now.strip(), f"no semicolon behind {now!r}"
+    return found

@@ -42,9 +42,27 @@ fn is_missing(what: &str, from: &str) {
 /// BOUND: for one reader, start included.
 const READER_SECONDS_MAX: &str = "240";
 
+/// The folder of what Spark reads S3 with; nothing where it cannot be had.
+///
+/// # Panics
+/// When it can be had and does not come, or services are required.
+#[must_use]
+pub fn s3a() -> Option<PathBuf> {
+    let mut command = Command::new(script("s3a.sh"));
+    let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output();
+    let output = output.expect("bash runs");
+    if output.status.code() == Some(UNAVAILABLE) {
+        is_missing("What Spark reads S3 with", "Maven, by `tests/services/s3a.sh`");
+        return None;
+    }
+    assert!(output.status.success(), "tests/services/s3a.sh failed: {}", output.status);
+    Some(String::from_utf8(output.stdout).expect("a path").trim().into())
+}
+
 /// A Python that has the readers.
 pub struct Python {
     interpreter: String,
+    variables: Vec<(String, String)>,
 }
 
 impl Python {
@@ -66,7 +84,15 @@ impl Python {
         }
         assert!(output.status.success(), "tests/services/python.sh failed: {}", output.status);
         let interpreter = String::from_utf8(output.stdout).expect("a path").trim().to_owned();
-        Some(Python { interpreter })
+        Some(Python { interpreter, variables: Vec::new() })
+    }
+
+    /// The same with variables in its environment.
+    #[must_use]
+    pub fn with_variables(mut self, variables: &[(&str, &str)]) -> Python {
+        let text = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        self.variables.extend(variables.iter().map(text));
+        self
     }
 
     /// Runs a script that reports on its standard output.
@@ -80,6 +106,7 @@ impl Python {
     ) -> Value {
         let mut command = Command::new("timeout");
         command.args([READER_SECONDS_MAX, self.interpreter.as_str()]).arg(script(name));
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         let output = command.args(arguments).stdin(Stdio::null()).output();
         let output = output.expect("timeout and Python run");
         let errors = String::from_utf8_lossy(&output.stderr);

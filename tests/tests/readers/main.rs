@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  objects   DuckDB · Spark (parquet-java)         every row and column, types, nulls, lookups
-//!            Spark SQL with Hive support          tables as `shipper ddl` prints them
+//!            Spark SQL with Hive support          tables that `shipper ddl` prints, S3 and HDFS
 //!  spool     a real Kafka broker · librdkafka      every record, after a kill
 //!            · Google's protoc and Protobuf
 //! ```

@@ -3,9 +3,14 @@
 
 use crate::{COOKIE, TOPIC, spark_type, two_starts, types};
 use brink_proto::schema::IMPRESSIONS;
-use brink_tests::{process, services::Python};
+use brink_tests::{
+    hdfs::HdfsCluster,
+    process,
+    s3::S3Server,
+    services::{Python, s3a},
+};
 use serde_json::{Value, json};
-use std::fs;
+use std::{fs, path::Path};
 
 /// A cookie that none has, between those that some have: only a bloom filter can tell.
 const BETWEEN: &str = "u17x";
@@ -55,6 +60,52 @@ fn spark_runs_the_printed_statements_and_prunes_what_a_query_does_not_want() {
             told["hour"], told["present"], told["absent"]
         );
     }
+}
+
+#[test]
+fn spark_joins_the_objects_of_a_store_with_a_table_in_hdfs() {
+    let Some(python) = Python::find() else { return };
+    let Some(jars) = s3a() else { return };
+    let Some(cluster) = HdfsCluster::start() else { return };
+    let Some(server) = S3Server::start() else { return };
+    let (traffic, dir) = two_starts();
+    let objects = format!("file:{}", dir.path().join("objects").display());
+    let credentials = server.credentials().display().to_string();
+    let (at_s3, at_hdfs) = (server.url("ads"), cluster.url("ads"));
+    let place = ["--endpoint", server.endpoint(), "--credentials", &credentials];
+    for line in
+        [vec!["sync", &objects, &at_hdfs], [&["sync", &objects, &at_s3], &place[..]].concat()]
+    {
+        let synced = process::shipper(&line);
+        assert_eq!(synced.status.code(), Some(0), "{synced:?}");
+    }
+    let location = at_s3.replacen("s3:", "s3a:", 1);
+    let at_s3 = ["--location", &location, "--s3a-endpoint", server.endpoint(), "--database", "s3"];
+    let s3 = statements(&at_s3, &dir.path().join("s3.sql"));
+    let at_hdfs = ["--location", &at_hdfs, "--database", "hdfs"];
+    let hdfs = statements(&at_hdfs, &dir.path().join("hdfs.sql"));
+    let told = python.with_variables(&server.variables()).report(
+        "join_tables.py",
+        [TOPIC, "--s3", &s3, "--hdfs", &hdfs, "--jars", jars.to_str().expect("text")],
+    );
+    let count = json!(traffic.count());
+    assert_eq!(
+        (&told["rows"], &told["distinct"], &told["same"]),
+        (&count, &count, &count),
+        "{told}"
+    );
+    // Each side was read where it lies.
+    assert_eq!(told["files"], json!({ "s3": ["s3a:"], "hdfs": ["hdfs:"] }));
+    println!("{}: {count} rows of S3 joined with those of HDFS", told["reader"]);
+}
+
+/// What `shipper ddl` prints of a topic for Spark, in a file.
+fn statements(more: &[&str], path: &Path) -> String {
+    let line = [&["ddl", "--dialect", "spark", "--topic", TOPIC], more].concat();
+    let printed = process::shipper(&line);
+    assert_eq!(printed.status.code(), Some(0), "{printed:?}");
+    fs::write(path, &printed.stdout).expect("a file");
+    path.display().to_string()
 }
 
 /// A user that some rows have is found; of one that none has, nothing is read.
