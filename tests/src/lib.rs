@@ -7,6 +7,7 @@
 //! - [`appliance`]: a real appliance in this process.
 //! - [`site`]: a folder with everything of one appliance. [`audit`]: what was delivered, read back.
 //! - [`tables`]: segment tables, made and published. [`volume`]: a small disk that can be filled.
+//! - [`topic`]: what was delivered to Kafka, read back by a reader that shares no code with us.
 //! - [`services`]: real services and readers that share no code with us. [`s3`]: an S3 server, and
 //!   what stands in front of it and fails as it is told to. [`kafka`]: the same of a broker, and a
 //!   client. [`hdfs`]: a cluster. [`stored`]: what lies in a store. [`proxy`]: cuts any connection.
@@ -32,4 +33,5 @@ pub mod status;
 pub mod stored;
 pub mod tables;
 pub mod tidy;
+pub mod topic;
 pub mod volume;

@@ -1,7 +1,7 @@
 //! A broker that fails in all the ways that brokers have been seen to fail. Whatever it says, or
 //! does not say, its topic has each event once and in order.
 
-use crate::traffic::{Read, TOPIC, alarm, ask_by, figure, sink, site_of};
+use crate::traffic::{TOPIC, alarm, ask_by, figure, sink, site_of};
 use brink_proto::kafka::batch::{BatchHead, HEADER_BYTES, ProducerSequence};
 use brink_tests::{
     appliance::eventually,
@@ -13,6 +13,7 @@ use brink_tests::{
     process::Serving,
     services::{Broker, Python},
     site::Site,
+    topic::Topic,
 };
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -56,8 +57,8 @@ impl World {
         eventually("all is in Kafka", || sink(&self.serving)["delivered"] == self.asked);
     }
 
-    pub(crate) fn read(&self, python: &Python) -> Read {
-        Read::topic(python, self.broker.address, TOPIC)
+    pub(crate) fn read(&self, python: &Python) -> Topic {
+        Topic::read(python, self.broker.address, TOPIC)
     }
 }
 
@@ -108,7 +109,7 @@ fn whatever_a_broker_answers_each_event_stands_once_and_the_alarm_passes() {
         assert!(!alarm(&world.serving, name), "{name}");
     }
     let read = world.read(&python);
-    assert_eq!(read.check().len() as u64, world.asked);
+    assert_eq!(read.nonces().len() as u64, world.asked);
     assert_eq!(world.serving.stop().code(), Some(0));
 }
 
@@ -128,7 +129,7 @@ fn batches_whose_answers_were_lost_are_sent_again_and_stand_once() {
         assert!(resent >= u64::from(lost), "{resent} of {lost} batches were sent again");
     }
     let read = world.read(&python);
-    assert_eq!((read.check().len() as u64, read.rows()), (world.asked, world.asked));
+    assert_eq!((read.nonces().len() as u64, read.rows()), (world.asked, world.asked));
     assert_eq!(figure(&world.serving, "events_doubtful"), 0);
     assert_eq!(world.serving.stop().code(), Some(0));
 }

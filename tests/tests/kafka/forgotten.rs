@@ -4,12 +4,13 @@
 
 use crate::{
     faults::World,
-    traffic::{PARTITION, Read, TOPIC, alarm, ask_by, figure, sink},
+    traffic::{PARTITION, TOPIC, alarm, ask_by, figure, sink},
 };
 use brink_tests::{
     appliance::eventually,
     kafka::{client::Kafka, proxy::Fault},
     services::{Broker, Python},
+    topic::Topic,
 };
 use std::{cell::RefCell, collections::BTreeSet, fs, path::Path};
 
@@ -25,7 +26,7 @@ fn world(variables: &[(&str, String)], more: &str) -> Option<World> {
 }
 
 /// The sequences of the one stream that a topic has, as they stand there.
-fn sequences(read: &Read) -> Vec<u64> {
+fn sequences(read: &Topic) -> Vec<u64> {
     assert_eq!(read.streams.len(), 1);
     let rows = read.streams.values().flatten();
     rows.map(|(sequence, _)| *sequence).collect()

@@ -1,11 +1,12 @@
 //! A cluster of three whose brokers are killed and started again while events flow.
 
-use crate::traffic::{PARTITION, Read, TOPIC, Trickle, alarm, await_backlog, sink, site_of};
+use crate::traffic::{PARTITION, TOPIC, Trickle, alarm, await_backlog, sink, site_of};
 use brink_tests::{
     appliance::eventually,
     kafka::{client::Kafka, cluster::Cluster},
     process::Serving,
     services::Python,
+    topic::Topic,
 };
 
 fn delivered(serving: &Serving) -> u64 {
@@ -82,8 +83,8 @@ fn a_leader_that_is_killed_or_moved_loses_no_event_and_none_stands_twice() {
     for name in ["kafka_forgot", "kafka_went_back", "kafka_rejected"] {
         assert!(!alarm(&serving, name), "{name}");
     }
-    let read = Read::topic(&python, cluster.address(one), TOPIC);
+    let read = Topic::read(&python, cluster.address(one), TOPIC);
     assert_eq!((read.streams.len(), read.rows()), (1, asked.len() as u64));
-    assert_eq!(read.check(), asked);
+    assert_eq!(read.nonces(), asked);
     assert_eq!(serving.stop().code(), Some(0));
 }

@@ -18,6 +18,7 @@ use brink_tests::{
     proxy::Proxy,
     services::{Broker, Python},
     sim::random::Random,
+    topic::Topic,
 };
 use std::{
     collections::BTreeSet,
@@ -27,7 +28,7 @@ use std::{
     process::{Command, Stdio},
     time::Duration,
 };
-use traffic::{Read, alarm, ask, await_backlog, sink, site};
+use traffic::{alarm, ask, await_backlog, sink, site};
 
 #[test]
 fn every_event_stands_in_its_topic_once_and_in_order() {
@@ -41,9 +42,9 @@ fn every_event_stands_in_its_topic_once_and_in_order() {
         assert_eq!(sink(&serving)["quarantined"]["refused"], 0);
         assert_eq!(serving.stop().code(), Some(0));
     }
-    let read = Read::topic(&python, broker.address, "brink.impressions");
+    let read = Topic::read(&python, broker.address, "brink.impressions");
     assert_eq!((read.streams.len(), read.rows()), (3, 6000));
-    let nonces = read.check();
+    let nonces = read.nonces();
     assert_eq!(nonces.len(), 6000);
     assert_eq!(nonces, site.audit().nonces(), "the objects have the same");
 
@@ -95,8 +96,8 @@ fn neither_kills_nor_cut_connections_lose_an_event_or_write_one_twice() {
     assert_eq!(serving.stop().code(), Some(0));
     assert!(cuts > kills, "{cuts} cuts");
 
-    let read = Read::topic(&python, broker.address, "impressions");
-    let nonces = read.check();
+    let read = Topic::read(&python, broker.address, "impressions");
+    let nonces = read.nonces();
     assert_eq!(nonces.len() as u64, read.rows(), "each stands once");
     assert!(answered.is_subset(&nonces), "what was answered is there");
     assert!(nonces.is_subset(&sent));
@@ -129,8 +130,8 @@ fn a_dead_boxs_volume_is_drained_into_its_topic_once_whatever_ends_the_drain() {
         child.wait().expect("it ends");
     }
     assert_eq!(drain().wait().expect("it ends").code(), Some(0));
-    let read = Read::topic(&python, broker.address, "impressions");
-    let nonces = read.check();
+    let read = Topic::read(&python, broker.address, "impressions");
+    let nonces = read.nonces();
     assert_eq!((nonces.len(), read.rows()), (3000, 3000), "each stands once");
     assert_eq!(nonces, site.audit().nonces(), "the objects have the same");
 }

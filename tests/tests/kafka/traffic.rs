@@ -1,18 +1,16 @@
-//! Pixels that are asked for, and what a reader that shares no code with us finds in their topic.
+//! Pixels that are asked for, and what the sink says of them.
 
 use brink_tests::{
     appliance::{Extra, eventually},
     http::Client,
     kafka::client::Partition,
     process::Serving,
-    services::Python,
     site::Site,
 };
 use serde_json::Value;
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     net::SocketAddr,
-    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -69,53 +67,6 @@ pub(crate) fn ask(serving: &Serving, name: &str, count: usize) {
 pub(crate) fn ask_by(client: &mut Client, name: &str, count: usize) {
     for number in 0..count {
         assert_eq!(client.get(&format!("/i.gif?n={name}-{number}")).status, 200);
-    }
-}
-
-/// What a reader finds in the topic: by stream, sequence and nonce, in the order of the partition.
-pub(crate) struct Read {
-    pub(crate) streams: BTreeMap<String, Vec<(u64, String)>>,
-}
-
-impl Read {
-    pub(crate) fn topic(python: &Python, broker: SocketAddr, topic: &str) -> Read {
-        let proto = Path::new(env!("CARGO_MANIFEST_DIR")).join("../proto/events.proto");
-        let arguments = [
-            broker.to_string(),
-            topic.to_owned(),
-            proto.display().to_string(),
-            "brink.v1.Impression".to_owned(),
-        ];
-        let (report, rows) = python.read("read_kafka.py", arguments);
-        assert_eq!(report["unknown_fields"], 0);
-        let mut streams: BTreeMap<String, Vec<(u64, String)>> = BTreeMap::new();
-        let mut partitions: BTreeMap<String, Value> = BTreeMap::new();
-        for row in rows {
-            let text = |key: &str| row[key].as_str().map_or(row[key].to_string(), str::to_owned);
-            let stream = format!("{}-{}-{}", text("edge"), text("incarnation"), text("shard"));
-            let partition = row["@partition"].clone();
-            let first = partitions.entry(stream.clone()).or_insert(partition.clone());
-            assert_eq!(*first, partition, "a stream stays in its partition");
-            let query = text("raw_query");
-            let nonce = query.strip_prefix("n=").expect("a nonce").to_owned();
-            let sequence = row["sequence"].as_u64().or_else(|| text("sequence").parse().ok());
-            streams.entry(stream).or_default().push((sequence.expect("a sequence"), nonce));
-        }
-        Read { streams }
-    }
-
-    /// Each stream is whole, in order, and stands once; all nonces.
-    pub(crate) fn check(&self) -> BTreeSet<String> {
-        for (stream, rows) in &self.streams {
-            let sequences: Vec<u64> = rows.iter().map(|(sequence, _)| *sequence).collect();
-            let whole: Vec<u64> = (0..rows.len() as u64).collect();
-            assert_eq!(sequences, whole, "{stream}");
-        }
-        self.streams.values().flatten().map(|(_, nonce)| nonce.clone()).collect()
-    }
-
-    pub(crate) fn rows(&self) -> u64 {
-        self.streams.values().map(|rows| rows.len() as u64).sum()
     }
 }
 
