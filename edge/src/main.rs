@@ -1,6 +1,9 @@
 //! `edge`: the appliance. See the library for what it is made of.
 
-use brink_shipper::spool::identity::{self, Claim, SpoolFolder};
+use brink_shipper::{
+    spool::identity::{self, Claim, SpoolFolder},
+    steps,
+};
 use brink_tuning::{host::Host, memory, profile};
 use clap::{Parser, Subcommand};
 use edge::{
@@ -112,6 +115,15 @@ fn serve(file: &ConfigFile) -> Exit {
     if let Err(text) = logging::start(&config.log) {
         eprintln!("edge: {}: log.level: {text}", file.config.display());
         return exit::CONFIG;
+    }
+    if let Ok(at) = std::env::var(steps::VARIABLE) {
+        match steps::die_at(&at) {
+            Ok(step) => tracing::warn!(step = step.label(), "this process is to kill itself"),
+            Err(text) => {
+                eprintln!("edge: {} {text}", steps::VARIABLE);
+                return exit::USAGE;
+            }
+        }
     }
     let roles = Roles::standard();
     let appliance = match Appliance::start(config, &roles, StartOptions { signals: true }) {

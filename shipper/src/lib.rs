@@ -16,6 +16,7 @@
 //! - [`threads`]: where the threads of the appliance run.
 //! - [`counter`], [`alarms`]: what every part counts, and what an operator must look at.
 //! - [`backoff`]: how long to wait between tries on what fails.
+//! - [`steps`]: where a test lets the process die.
 //!
 //! Invariants: every promise starts at *accepted*, which is a completed group commit. Nothing is
 //! dropped by a sink: what cannot be delivered waits in the spool. A slow disk or a dead store may
@@ -37,5 +38,6 @@ pub mod objects;
 pub mod secret;
 pub mod sink;
 pub mod spool;
+pub mod steps;
 pub mod sync;
 pub mod threads;

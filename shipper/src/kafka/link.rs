@@ -14,6 +14,7 @@ use super::{
     sasl::Exchange,
     tls::Tls,
 };
+use crate::steps::Step;
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::{
     messages::{
@@ -270,6 +271,7 @@ async fn write_requests(
             let _ = told.send((number, Told::Closed(error.to_string()))).await;
             return;
         }
+        Step::BatchSent.pass();
     }
 }
 

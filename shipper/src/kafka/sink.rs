@@ -21,6 +21,7 @@ use crate::{
         cursors::SinkCursor,
         port::{Command, ReadEnd, ReadFault, SinkEnd},
     },
+    steps::Step,
 };
 use brink_proto::ids::{Name, Sequence, StreamId};
 use std::{
@@ -283,6 +284,7 @@ impl Work {
         let finding = route.lane.answered(at, verdict, offset, |b| self.sink.reads.give_back(b));
         match finding {
             Finding::Delivered(events) | Finding::WentBack(events) => {
+                Step::BatchAcknowledged.pass();
                 counters.deliveries.delivered.add(events);
                 counters.batches.add(1);
                 route.retry = Retry::default();

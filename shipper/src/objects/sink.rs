@@ -33,6 +33,7 @@ use crate::{
         cursors::SinkCursor,
         port::{Command, Notice, SinkEnd},
     },
+    steps::Step as Passed,
 };
 use brink_proto::{
     frame::LogPosition,
@@ -213,15 +214,19 @@ impl ObjectSink {
         if plan.resumed {
             let found = self.find(&seal.key).await?;
             if let Some(found) = found.filter(|found| found.digest == seal.digest) {
+                Passed::ObjectFound.pass();
                 return self.account(&plan, found.bytes, Place::AtItsKey, work).await;
             }
         } else {
             self.decide(Command::Seal(seal.clone())).await?;
+            Passed::ObjectSealed.pass();
         }
         let Some((plan, bytes)) = self.encode(plan, work).await? else { return Ok(()) };
+        Passed::ObjectEncoded.pass();
         let size = bytes.len() as u64;
         let same = Same::LogDigest(&seal.digest);
         let place = self.put(&seal.key, &seal.digest, bytes, same).await?;
+        Passed::ObjectAnswered.pass();
         self.counters.objects.add(1);
         self.counters.object_bytes.add(size);
         tracing::info!(key = seal.key, rows, bytes = size, "object delivered");

@@ -19,6 +19,7 @@ use crate::{
     alarms::Alarm,
     disk::{AlignedBuffer, Disk, DiskFile, Timer},
     intake::{SealedBatch, SpoolEnd},
+    steps::Step,
 };
 use brink_proto::{
     frame::{FRAME_ALIGN, FrameHeader, HEADER_BYTES, LogPosition, frame_bytes},
@@ -176,8 +177,11 @@ impl<D: Disk, T: Timer> Committer<D, T> {
         if frames.is_empty() {
             return self.shared.seal_open().await;
         }
+        Step::GroupTaken.pass();
         self.write(&file, &frames).await?;
+        Step::GroupWritten.pass();
         file.sync().await?;
+        Step::GroupSynced.pass();
         self.shared.log.borrow_mut().commit(&frames);
         self.publish(frames.len());
         Ok(())
@@ -283,9 +287,11 @@ impl<D: Disk, T: Timer> Shared<D, T> {
                 Err(error) => return Err(self.abandon(&name, error).await),
             },
         };
+        Step::SegmentNamed.pass();
         if let Err(error) = self.prepare(&file, generation, bytes).await {
             return Err(self.abandon(&name, error).await);
         }
+        Step::SegmentHeaded.pass();
         let mut log = self.log.borrow_mut();
         log.install(generation, file, bytes);
         log.open_segment().ok_or_else(|| io::Error::other("the new segment is not open"))
@@ -319,7 +325,9 @@ impl<D: Disk, T: Timer> Shared<D, T> {
         if summary.frames == 0 {
             return Err(io::Error::other("a batch is larger than a segment"));
         }
+        Step::SegmentFull.pass();
         write_summary(&self.disk, &file, generation, at, &summary).await?;
+        Step::SegmentSealed.pass();
         self.log.borrow_mut().seal();
         Ok(())
     }

@@ -14,7 +14,10 @@
 //! seal before its object is encoded. A write that tears leaves the other slot.
 
 use super::{chain::Chain, segment::StreamSummary};
-use crate::disk::{AlignedBuffer, Disk, DiskFile, ReadFile};
+use crate::{
+    disk::{AlignedBuffer, Disk, DiskFile, ReadFile},
+    steps::Step,
+};
 use brink_proto::{
     frame::FRAME_ALIGN,
     ids::{Sequence, StreamId},
@@ -236,7 +239,9 @@ impl<D: Disk> CursorFile<D> {
         fill_slot(buffer.bytes_mut(), self.writes + 1, &text);
         let slot = (self.writes + 1) % 2;
         self.file.write(slot * SLOT_BYTES as u64, buffer).await?;
+        Step::CursorWritten.pass();
         self.file.sync().await?;
+        Step::CursorSynced.pass();
         self.writes += 1;
         Ok(())
     }

@@ -50,6 +50,7 @@ use crate::{
     alarms::{Alarm, Alarms},
     disk::{Disk, Timer},
     intake::SpoolEnd,
+    steps::Step,
 };
 use brink_proto::ids::Incarnation;
 use commit::Committer;
@@ -209,6 +210,7 @@ impl<D: Disk, T: Timer> Shared<D, T> {
 
     pub(crate) fn committer_is_done(&self) {
         self.counters.finished.set(1);
+        Step::LogDrained.pass();
         self.committer_done.set(true);
     }
 
@@ -255,9 +257,11 @@ impl<D: Disk + Clone, T: Timer> Spool<D, T> {
         config: SpoolConfig,
         with: Connections,
     ) -> io::Result<Spool<D, T>> {
+        Step::StartCounted.pass();
         recovery::refuse_newer(&disk).await?;
         let (mut cursor_file, mut cursors, found) = CursorFile::open(disk.clone()).await?;
         let (log, mut report) = recovery::recover(&disk, config.segment_bytes).await?;
+        Step::LogRecovered.pass();
         report.cursors_lost = found == Found::Lost;
         if report.cursors_lost {
             with.alarms.raise(Alarm::CursorsLost);

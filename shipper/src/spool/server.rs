@@ -15,6 +15,7 @@ use super::{
 use crate::{
     alarms::Alarm,
     disk::{Disk, ReadFile, Timer},
+    steps::Step,
 };
 use brink_proto::{
     frame::FrameHeader,
@@ -357,6 +358,7 @@ impl<D: Disk, T: Timer> Server<D, T> {
             } else {
                 self.shared.disk.remove(&name).await
             };
+            Step::SegmentReleased.pass();
             if let Err(error) = done {
                 tracing::warn!(name, %error, "a segment that is done with remains until the next start");
             }

@@ -9,6 +9,7 @@ use crate::{
         lineage::partition_of,
     },
     spool::{cursors::Lineage, port::Command},
+    steps::Step,
 };
 use brink_proto::ids::{Sequence, StreamId};
 use std::time::{Duration, Instant};
@@ -35,6 +36,7 @@ impl Work {
             return;
         }
         if let Command::Begin { lineages } = command {
+            Step::LineageDurable.pass();
             for lineage in lineages {
                 if let Some(route) = self.routes.get_mut(&lineage.stream) {
                     route.lane.lineage = Some(lineage);

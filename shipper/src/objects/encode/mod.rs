@@ -14,6 +14,7 @@ use crate::{
         payload::Unpacker,
         port::{ReadEnd, ReadFault},
     },
+    steps::Step,
     threads::{Weight, settle},
 };
 use brink_proto::{
@@ -167,6 +168,7 @@ impl Worker {
             };
             if outcome.is_ok() {
                 outcome = self.append(&mut file, frame, &bytes);
+                Step::ObjectEncoding.pass();
             }
             self.reads.give_back(bytes);
         }
