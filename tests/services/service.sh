@@ -11,7 +11,7 @@
 
 services=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cache=${BRINK_CACHE:-$HOME/.cache/brink}
-readonly UNAVAILABLE=69 STOP_SECONDS_MAX=20 RUN_SECONDS_MAX=1800
+readonly UNAVAILABLE=69 STOP_SECONDS_MAX=20 RUN_SECONDS_MAX=7200
 
 say() { echo "$(basename "$0"): $*" >&2; }
 unavailable() { say "$*"; exit "$UNAVAILABLE"; }

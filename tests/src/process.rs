@@ -8,7 +8,7 @@ use std::{
     process::{Child, Command, ExitStatus, Output, Stdio},
     sync::{
         OnceLock,
-        mpsc::{Receiver, channel},
+        mpsc::{Receiver, RecvTimeoutError, channel},
     },
     thread,
     time::Duration,
@@ -70,6 +70,22 @@ pub fn shipper(arguments: &[&str]) -> Output {
     command.output().expect("shipper runs")
 }
 
+/// Sends a signal by name to a process; whether there is one.
+///
+/// # Panics
+/// When the signal is unknown.
+pub fn signal(id: u32, name: &str) -> bool {
+    let signal = match name {
+        "TERM" => rustix::process::Signal::TERM,
+        "KILL" => rustix::process::Signal::KILL,
+        "STOP" => rustix::process::Signal::STOP,
+        "CONT" => rustix::process::Signal::CONT,
+        other => panic!("unknown signal {other}"),
+    };
+    let process = i32::try_from(id).ok().and_then(rustix::process::Pid::from_raw);
+    process.is_some_and(|process| rustix::process::kill_process(process, signal).is_ok())
+}
+
 /// A running `edge serve`.
 pub struct Serving {
     child: Child,
@@ -116,7 +132,12 @@ impl Serving {
         serving
     }
 
-    fn launch_with(config: &Path, variables: &[(&str, &str)]) -> Serving {
+    /// Starts it with these variables in its environment, and does not wait.
+    ///
+    /// # Panics
+    /// When there is no process.
+    #[must_use]
+    pub fn launch_with(config: &Path, variables: &[(&str, &str)]) -> Serving {
         let mut command = Command::new(binary("edge", "edge"));
         command.args(["serve", "--config"]).arg(config).stdin(Stdio::null());
         command.envs(variables.iter().copied());
@@ -133,8 +154,21 @@ impl Serving {
     }
 
     fn await_ready(&mut self) {
+        assert!(self.becomes_ready(), "edge ended before it was ready");
+    }
+
+    /// Waits until it is ready; `false` when it ends before.
+    ///
+    /// # Panics
+    /// When it takes too long, or says why it does not start.
+    #[must_use]
+    pub fn becomes_ready(&mut self) -> bool {
         loop {
-            let line = self.lines.recv_timeout(PATIENCE).expect("edge says that it is ready");
+            let line = match self.lines.recv_timeout(PATIENCE) {
+                Ok(line) => line,
+                Err(RecvTimeoutError::Disconnected) => return false,
+                Err(RecvTimeoutError::Timeout) => panic!("edge does not say that it is ready"),
+            };
             let json: serde_json::Value = serde_json::from_str(&line)
                 .unwrap_or_else(|_| panic!("edge does not start: {line}"));
             let fields = &json["fields"];
@@ -143,7 +177,7 @@ impl Serving {
                 Some("listening") => self.listeners.extend(address("address")),
                 Some("ready") => {
                     self.admin = address("admin").expect("an address");
-                    return;
+                    return true;
                 }
                 _ => {}
             }
@@ -178,15 +212,7 @@ impl Serving {
     /// # Panics
     /// When it cannot be sent.
     pub fn signal(&self, name: &str) {
-        let process = rustix::process::Pid::from_child(&self.child);
-        let signal = match name {
-            "TERM" => rustix::process::Signal::TERM,
-            "KILL" => rustix::process::Signal::KILL,
-            "STOP" => rustix::process::Signal::STOP,
-            "CONT" => rustix::process::Signal::CONT,
-            other => panic!("unknown signal {other}"),
-        };
-        rustix::process::kill_process(process, signal).expect("the process lives");
+        assert!(signal(self.child.id(), name), "the process lives");
     }
 
     /// Waits for its end.

@@ -1,5 +1,5 @@
-//! Events in Kafka: real brokers, kills and cut connections in between, and a reader that shares
-//! no code with us (librdkafka, Google's Protobuf).
+//! Events in Kafka: real brokers, and readers that share no code with us (librdkafka, Google's
+//! Protobuf). What kills and cut connections do is in `kills`.
 //!
 //! This file has a broker that is well, or away. [`faults`]: one that answers with errors, late, or
 //! not at all. [`forgotten`]: one that does not know any more what it was sent, or another one.
@@ -12,23 +12,21 @@ mod traffic;
 
 use brink_tests::{
     appliance::eventually,
-    asking::{askers, let_live},
+    asking::let_live,
     http::Client,
     process,
-    proxy::Proxy,
     services::{Broker, Python},
     sim::random::Random,
     topic::Topic,
 };
 use std::{
-    collections::BTreeSet,
     fs,
     net::TcpListener,
     os::unix::fs::PermissionsExt,
     process::{Command, Stdio},
     time::Duration,
 };
-use traffic::{alarm, ask, await_backlog, sink, site};
+use traffic::{alarm, ask, sink, site};
 
 #[test]
 fn every_event_stands_in_its_topic_once_and_in_order() {
@@ -56,52 +54,6 @@ fn every_event_stands_in_its_topic_once_and_in_order() {
     let java = broker.read("brink.impressions", &descriptors, "brink.v1.Impression");
     let counts = ["records", "distinct", "disordered"].map(|key| java[key].as_u64());
     assert_eq!(counts, [Some(6000), Some(6000), Some(0)], "{java}");
-}
-
-/// Kills; each leaves behind whatever it was doing. CI wants more of them, by `BRINK_KILLS`.
-fn kills() -> u64 {
-    let wanted = std::env::var("BRINK_KILLS").ok();
-    wanted.map_or(12, |kills| kills.parse().expect("BRINK_KILLS is a number"))
-}
-
-#[test]
-fn neither_kills_nor_cut_connections_lose_an_event_or_write_one_twice() {
-    let Some(python) = Python::find() else { return };
-    // The broker sends its clients to the proxy.
-    let proxy = Proxy::start();
-    let advertised = [("BRINK_KAFKA_ADVERTISED", proxy.address.to_string())];
-    let Some(broker) = Broker::start_with(&advertised) else { return };
-    proxy.send_to(Some(broker.address));
-    proxy.cut_every(7);
-    let site = site(proxy.address, "create_topics = true")
-        .with("age_max_ms = 60000", "age_max_ms = 200")
-        .with("quota_bytes = 67108864", "quota_bytes = 1073741824");
-    let random = Random::new(5);
-    let (mut sent, mut answered) = (BTreeSet::new(), BTreeSet::new());
-    let kills = kills();
-    for life in 0..kills {
-        let serving = site.serve();
-        let askers = askers(&serving, (0..3).map(|n| format!("{life}-{n}")));
-        let_live(Duration::from_micros(random.within(0..1_500_000)));
-        serving.kill();
-        for asked in askers.into_iter().map(|asker| asker.join().expect("it asks")) {
-            sent.extend(asked.sent);
-            answered.extend(asked.answered);
-        }
-    }
-    let cuts = proxy.cuts();
-    proxy.cut_every(0);
-    let serving = site.serve();
-    await_backlog(&serving);
-    assert_eq!(serving.stop().code(), Some(0));
-    assert!(cuts > kills, "{cuts} cuts");
-
-    let read = Topic::read(&python, broker.address, "impressions");
-    let nonces = read.nonces();
-    assert_eq!(nonces.len() as u64, read.rows(), "each stands once");
-    assert!(answered.is_subset(&nonces), "what was answered is there");
-    assert!(nonces.is_subset(&sent));
-    assert_eq!(nonces, site.audit().nonces(), "the objects have the same");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Delivery into a real HDFS: the same promises, kept by a rename.
 
 use crate::{
-    ask_and_kill, publish_and_serve,
+    publish_and_serve,
     traffic::{PREFIX, ask, site_at},
 };
 use brink_shipper::objects::store::{Condition, Put, Same, Store, StoreConfig, StorePlace};
@@ -10,9 +10,14 @@ use brink_tests::{
     audit::Audit,
     hdfs::HdfsCluster,
     process::{self, Serving},
+    sim::random::Random,
     site::Site,
 };
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    thread,
+    time::{Duration, Instant},
+};
 
 /// What the cluster has.
 fn delivered(cluster: &HdfsCluster, site: &Site) -> Audit {
@@ -26,6 +31,29 @@ fn nonces(from: u64, count: u64) -> BTreeSet<String> {
 
 /// How often it is killed.
 const KILLS: u64 = 12;
+
+/// The longest that one lives that is killed.
+const LIFE_MS_MAX: u64 = 600;
+
+/// Asks for pixels and kills, again and again; what was answered.
+fn ask_and_kill(site: &Site, kills: u64) -> BTreeSet<String> {
+    let random = Random::new(11);
+    let mut asked = BTreeSet::new();
+    for life in 0..kills {
+        let serving = site.serve();
+        // They are durable when they are answered.
+        let more: BTreeSet<String> = (0..100).map(|n| format!("{life}-{n}")).collect();
+        ask(&serving, &more);
+        asked.extend(more);
+        // When exactly it is killed is what is varied here: objects are made all the time.
+        let until = Instant::now() + Duration::from_millis(random.within(0..LIFE_MS_MAX));
+        while let Some(left) = until.checked_duration_since(Instant::now()) {
+            thread::park_timeout(left);
+        }
+        serving.kill();
+    }
+    asked
+}
 
 #[test]
 fn no_kill_loses_a_row_or_puts_it_into_hdfs_twice() {

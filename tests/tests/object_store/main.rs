@@ -15,18 +15,10 @@ use brink_tests::{
     http::Client,
     process::{self, Serving},
     s3::S3Server,
-    sim::random::Random,
     site::Site,
     tables::{LISTENER, file, provider, table},
 };
-use std::{
-    collections::BTreeSet,
-    fs,
-    os::unix::fs::PermissionsExt,
-    path::Path,
-    thread,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeSet, fs, os::unix::fs::PermissionsExt, path::Path};
 use traffic::{ask, delivered, site};
 
 #[test]
@@ -59,42 +51,6 @@ fn what_was_answered_lies_in_the_store_and_the_secret_is_seen_nowhere() {
     for text in seen {
         assert!(!text.contains(server.secret()), "{text}");
     }
-}
-
-/// How often it is killed, and the longest that it lives.
-const KILLS: u64 = 15;
-const LIFE_MS_MAX: u64 = 600;
-
-#[test]
-fn no_kill_loses_a_row_or_puts_it_into_the_store_twice() {
-    let Some(server) = S3Server::start() else { return };
-    let site = site(&server, &traffic::settings(&server, server.endpoint()))
-        .with("quota_bytes = 67108864", "quota_bytes = 1073741824");
-    let asked = ask_and_kill(&site, KILLS);
-    assert_eq!(site.serve().stop().code(), Some(0));
-    let audit = delivered(&server, &site);
-    assert_eq!(audit.nonces(), asked);
-    audit.check_dense();
-}
-
-/// Asks for pixels and kills, again and again; what was answered.
-pub(crate) fn ask_and_kill(site: &Site, kills: u64) -> BTreeSet<String> {
-    let random = Random::new(11);
-    let mut asked = BTreeSet::new();
-    for life in 0..kills {
-        let serving = site.serve();
-        // They are durable when they are answered.
-        let more: BTreeSet<String> = (0..100).map(|n| format!("{life}-{n}")).collect();
-        ask(&serving, &more);
-        asked.extend(more);
-        // When exactly it is killed is what is varied here: objects are made all the time.
-        let until = Instant::now() + Duration::from_millis(random.within(0..LIFE_MS_MAX));
-        while let Some(left) = until.checked_duration_since(Instant::now()) {
-            thread::park_timeout(left);
-        }
-        serving.kill();
-    }
-    asked
 }
 
 #[test]
