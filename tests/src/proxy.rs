@@ -2,7 +2,7 @@
 //! answer never comes.
 //!
 //! ```text
-//!  client ─▶ proxy ─▶ server      requests are passed on whole
+//!  client ─▶ proxy ─▶ server      requests are passed on whole, or kept
 //!         ◀─       ◀─            answers: passed on, or cut off behind so many bytes
 //! ```
 
@@ -22,7 +22,26 @@ struct Shared {
     cut_every: AtomicU64,
     answers: AtomicU64,
     cuts: AtomicU64,
+    held: Mutex<Held>,
     ended: AtomicBool,
+}
+
+/// Clients whose requests are kept.
+#[derive(Default)]
+struct Held {
+    wanted: bool,
+    /// Those that still wait for an answer.
+    waiting: u64,
+    /// Those that ever did.
+    clients: u64,
+}
+
+/// What becomes of what was read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    PassedOn,
+    Kept,
+    Cut,
 }
 
 /// A proxy, until it is dropped.
@@ -46,6 +65,7 @@ impl Proxy {
             cut_every: AtomicU64::new(0),
             answers: AtomicU64::new(0),
             cuts: AtomicU64::new(0),
+            held: Mutex::default(),
             ended: AtomicBool::new(false),
         });
         let ours = Arc::clone(&shared);
@@ -79,6 +99,24 @@ impl Proxy {
         self.shared.cut_every.store(answers, Ordering::Relaxed);
     }
 
+    /// From now on requests are kept: who sends one waits until it gives up.
+    ///
+    /// # Panics
+    /// Never: nobody panics while this is looked at.
+    pub fn hold(&self) {
+        self.shared.held.lock().expect("nobody panics with it").wanted = true;
+    }
+
+    /// Which client waits for an answer now, counted from 1; nothing, if none does.
+    ///
+    /// # Panics
+    /// As [`Proxy::hold`].
+    #[must_use]
+    pub fn waiting(&self) -> Option<u64> {
+        let held = self.shared.held.lock().expect("nobody panics with it");
+        (held.waiting > 0).then_some(held.clients)
+    }
+
     /// How many connections were cut.
     #[must_use]
     pub fn cuts(&self) -> u64 {
@@ -99,12 +137,31 @@ fn join(client: TcpStream, server: TcpStream, shared: &Arc<Shared>) {
     let (Ok(from_client), Ok(from_server)) = (client.try_clone(), server.try_clone()) else {
         return;
     };
-    thread::spawn(move || pass(from_client, server, |_| true));
-    let shared = Arc::clone(shared);
-    thread::spawn(move || pass(from_server, client, move |_| !shared.cuts_now()));
+    let ours = Arc::clone(shared);
+    thread::spawn(move || {
+        let mut waits = false;
+        pass(from_client, server, || ours.request(&mut waits));
+        ours.held.lock().expect("nobody panics with it").waiting -= u64::from(waits);
+    });
+    let ours = Arc::clone(shared);
+    let answer = move || if ours.cuts_now() { Fate::Cut } else { Fate::PassedOn };
+    thread::spawn(move || pass(from_server, client, answer));
 }
 
 impl Shared {
+    /// What becomes of a request of a client that waits, or from now on does.
+    fn request(&self, waits: &mut bool) -> Fate {
+        let mut held = self.held.lock().expect("nobody panics with it");
+        if !held.wanted {
+            return Fate::PassedOn;
+        }
+        if !std::mem::replace(waits, true) {
+            held.waiting += 1;
+            held.clients += 1;
+        }
+        Fate::Kept
+    }
+
     fn cuts_now(&self) -> bool {
         // ORDER: Relaxed, numbers that stand for themselves.
         let every = self.cut_every.load(Ordering::Relaxed);
@@ -116,13 +173,14 @@ impl Shared {
     }
 }
 
-/// Passes on what comes until an end, or until `allow` says no; then both sides are shut.
-fn pass(mut from: TcpStream, mut to: TcpStream, mut allow: impl FnMut(&[u8]) -> bool) {
+/// Passes on what comes until an end, or until it is to be cut; then both sides are shut.
+fn pass(mut from: TcpStream, mut to: TcpStream, mut judge: impl FnMut() -> Fate) {
     let mut bytes = vec![0; 64 * 1024];
     loop {
         let count = from.read(&mut bytes).unwrap_or(0);
         let part = &bytes[..count];
-        if count == 0 || !allow(part) || to.write_all(part).is_err() {
+        let fate = if count == 0 { Fate::Cut } else { judge() };
+        if fate == Fate::Cut || (fate == Fate::PassedOn && to.write_all(part).is_err()) {
             break;
         }
     }

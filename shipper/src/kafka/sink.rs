@@ -15,7 +15,7 @@ use super::{
 use crate::{
     alarms::{Alarm, Alarms},
     counter::Counter,
-    sink::{Deliveries, Phase, unless_ended},
+    sink::{Deliveries, Phase},
     spool::{
         SpoolCounters,
         cursors::SinkCursor,
@@ -157,10 +157,8 @@ impl Work {
             let events = self.pipes.take().await;
             self.handle(events);
             self.take_decision();
-            let ended = self.sink.phase.clone();
-            if unless_ended(ended, self.ask()).await.is_err() {
-                return;
-            }
+            self.take_asked();
+            self.ask();
             self.decide();
             self.ask_again();
             self.send();
@@ -178,6 +176,7 @@ impl Work {
         let mut phase = self.sink.phase.clone();
         let events = tokio::select! {
             events = self.pipes.wait() => events,
+            () = self.contact.wait() => Vec::new(),
             () = self.sink.spool.news() => Vec::new(),
             () = tokio::time::sleep(look) => Vec::new(),
             _ = phase.changed() => Vec::new(),
@@ -342,17 +341,21 @@ impl Work {
         }
     }
 
-    /// Asks the cluster what has to be known before more can be sent.
-    async fn ask(&mut self) {
-        let lacks = self.lacks_something();
-        self.contact.lacks(lacks);
-        let brokers = self.contact.look(&self.topics, &self.sink.counters.connects).await;
-        if let Some(brokers) = brokers {
-            let events = self.pipes.place(&brokers);
+    /// Takes in what the cluster has answered.
+    fn take_asked(&mut self) {
+        if let Some(brokers) = self.contact.take(&self.sink.counters.connects) {
+            let events = self.pipes.place(brokers);
             self.handle(events);
             self.disown();
         }
-        self.begin().await;
+    }
+
+    /// Asks the cluster what has to be known before more can be sent.
+    fn ask(&mut self) {
+        let lacks = self.lacks_something();
+        self.contact.lacks(lacks);
+        let producers = self.begin();
+        self.contact.ask(&self.topics, producers);
     }
 
     /// Whether a broker cannot be reached for this reason that somebody waits for: one that leads

@@ -139,6 +139,35 @@ fn a_cluster_that_is_away_or_stands_still_holds_up_nobody_else() {
 }
 
 #[test]
+fn a_broker_that_is_asked_and_does_not_answer_holds_up_no_batch() {
+    let leader = Proxy::start();
+    let advertised = [("BRINK_KAFKA_ADVERTISED", leader.address.to_string())];
+    let Some(broker) = Broker::start_with(&advertised) else { return };
+    leader.send_to(Some(broker.address));
+    let contact = Proxy::start();
+    contact.send_to(Some(broker.address));
+    let site = site(contact.address, "create_topics = true");
+    let serving = site.serve();
+    ask(&serving, "before", 50);
+    eventually("they are in Kafka", || sink(&serving)["delivered"] == 50);
+    // Whatever breaks makes the sink ask where everything is, and from now on nobody answers that.
+    contact.hold();
+    leader.cut_every(7);
+    eventually("the sink waits for an answer", || {
+        ask(&serving, "makes-it-ask", 1);
+        contact.waiting().is_some()
+    });
+    leader.cut_every(0);
+    eventually("batches are acknowledged while one question is under way", || {
+        let (question, delivered) = (contact.waiting(), sink(&serving)["delivered"].clone());
+        ask(&serving, "meanwhile", 1);
+        eventually("it is in Kafka", || sink(&serving)["delivered"] != delivered);
+        question.is_some() && contact.waiting() == question
+    });
+    serving.kill();
+}
+
+#[test]
 fn a_user_is_proved_over_tls_and_a_wrong_password_is_told_without_it() {
     let Some(broker) = Broker::start() else { return };
     let dir = tempfile::tempdir().expect("a folder");

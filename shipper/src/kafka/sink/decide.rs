@@ -14,9 +14,6 @@ use crate::{
 use brink_proto::ids::{Sequence, StreamId};
 use std::time::{Duration, Instant};
 
-/// BOUND: lineages that begin in one turn, each a question to the cluster.
-const BEGINS_MAX: usize = 16;
-
 /// Between tries to make a decision durable.
 const DECIDE_AGAIN: Duration = Duration::from_millis(200);
 
@@ -87,37 +84,34 @@ impl Work {
         self.deciding = Some(Deciding { command, sent, decisions });
     }
 
-    /// Gives lineages to the lanes that have none and whose topic is there.
-    pub(super) async fn begin(&mut self) {
+    /// Gives lineages to the lanes that have none and whose topic is there. How many producer ids
+    /// are missing for it.
+    pub(super) fn begin(&mut self) -> usize {
         if self.deciding.is_some() || Instant::now() < self.decide_at {
-            return;
+            return 0;
         }
         let mut lineages = Vec::new();
-        let Some(cluster) = self.contact.cluster() else { return };
-        let there = |stream: &StreamId| {
-            matches!(cluster.topics.get(&stream.topic), Some(Topic::There { .. }))
-        };
-        let wanted = self.routes.iter().filter(|(stream, _)| there(stream));
-        let wanted = wanted.filter_map(|(stream, route)| match route.lane.decision() {
-            Some(Decision::Begin(first)) => Some((*stream, first)),
-            _ => None,
-        });
-        let wanted: Vec<(StreamId, Sequence)> = wanted.take(BEGINS_MAX).collect();
-        for (stream, first) in wanted {
-            let Some(cluster) = self.contact.cluster() else { return };
+        let mut missing = 0;
+        for (stream, route) in &self.routes {
+            let Some(Decision::Begin(first)) = route.lane.decision() else { continue };
+            let Some(cluster) = self.contact.cluster() else { continue };
             let Some(Topic::There { id, leaders }) = cluster.topics.get(&stream.topic) else {
                 continue;
             };
-            let partition = partition_of(&stream, i32::try_from(leaders.len()).unwrap_or(i32::MAX));
             let (cluster, topic) = (cluster.id.clone(), id.clone());
-            let Some((producer, epoch)) = self.contact.producer().await else { break };
-            let first = first.0;
+            let partition = partition_of(stream, i32::try_from(leaders.len()).unwrap_or(i32::MAX));
+            let Some((producer, epoch)) = self.contact.producer() else {
+                missing += 1;
+                continue;
+            };
+            let (stream, first) = (*stream, first.0);
             tracing::info!(%stream, first, partition, producer, "stream begins in Kafka");
             lineages.push(Lineage { stream, cluster, topic, partition, producer, epoch, first });
         }
         if !lineages.is_empty() {
             self.command(Command::Begin { lineages }, Vec::new());
         }
+        missing
     }
 
     /// Whether something is wanted that was not there when the cluster was looked at: a topic, or a
