@@ -170,7 +170,7 @@ fn a_spool_of_the_first_format_is_read_sealed_or_not() {
         // What is delivered lets it go: its cursor counts from where it was.
         let stream = told.iter().find_map(|n| frames(std::slice::from_ref(n)).next().copied());
         let ends = vec![(stream.expect("a frame").batch.stream, Sequence(20))];
-        assert!(spool.decide(&Command::Advance { ends, key: None }));
+        assert!(spool.decide(&Command::Advance { ends }));
         spool.run(100);
         assert!(!ground.disk.names().contains(&SEGMENT.to_owned()));
     }

@@ -274,7 +274,7 @@ fn start_delivery(
         spool,
         encoder: encoder.map_err(failed)?,
         edge: board.config.edge,
-        incarnation: board.incarnation,
+        incarnation: Some(board.incarnation),
         topics: names(topics),
         store,
         policy: board.config.roll,

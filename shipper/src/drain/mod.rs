@@ -235,6 +235,8 @@ impl Draining {
             spool: objects_end,
             encoder: Encoder::spawn(objects_reads, TOPICS.to_vec(), cpus)?,
             edge: folder.edge,
+            incarnation: None,
+            topics: Vec::new(),
             store,
             policy: RollPolicy { age_max: to.roll.age_max.min(AGE_MAX), ..to.roll },
             start: starts.next().unwrap_or_default(),

@@ -6,9 +6,10 @@
 //! - an object of another hour wants in, or there is no more room;
 //! - its start is over and all that it accepted is delivered: then it is the last one.
 //!
-//! Whether anything is on its way is told by a *watermark*: a time before which everything that was
-//! written has been taken by the sink. It moves with the frames, which come in the order of the
-//! log, and to the present whenever the sink has caught up.
+//! Whether anything of this start is on its way is told by a *watermark*: a time before which
+//! everything that it wrote has been taken by the sink. It moves with its frames, which come in the
+//! order of the log, and to the present whenever the sink has caught up. What earlier starts have
+//! left comes beside them, at a pace of its own, and is counted.
 
 use super::manifest::Manifest;
 use crate::spool::{
@@ -22,7 +23,8 @@ use std::{collections::BTreeMap, time::Duration};
 #[derive(Debug, Clone)]
 pub(super) struct Author {
     pub(super) edge: Name,
-    pub(super) incarnation: Incarnation,
+    /// This start; none, where only what earlier ones have left is delivered.
+    pub(super) incarnation: Option<Incarnation>,
     /// What this start serves: each gets a manifest for each hour, and be it an empty one.
     pub(super) topics: Vec<Name>,
 }
@@ -67,29 +69,31 @@ pub(super) struct Lists {
     begins: BTreeMap<StreamId, Sequence>,
     /// Frames that were given up, and that no object has come behind yet.
     given_up: BTreeMap<(StreamId, u64), u64>,
-    /// Milliseconds since 1970: what was written before is taken.
+    /// Milliseconds since 1970: what this start wrote before is taken.
     watermark_ms: u64,
-    /// Whether everything was taken once: then nothing of an earlier start is left to take.
-    has_caught_up: bool,
+    /// Events of earlier starts that are not taken yet.
+    backlog: u64,
     grace_ms: u64,
     /// By chain, the last hour that was said to be over.
     closed: BTreeMap<ChainId, Hour>,
 }
 
 impl Lists {
-    pub(super) fn new(author: Author, cursor: &SinkCursor) -> Lists {
+    /// Lists as the cursor has them; so many events of earlier starts are to come.
+    pub(super) fn new(author: Author, cursor: &SinkCursor, backlog: u64) -> Lists {
         let known = cursor.chains.iter().map(|chain| (chain.id, chain.clone()));
         let mut lists = Lists {
             chains: known.collect(),
             begins: cursor.delivered.clone(),
             given_up: BTreeMap::new(),
             watermark_ms: 0,
-            has_caught_up: false,
+            backlog,
             grace_ms: grace(&author.edge).as_millis() as u64,
             closed: BTreeMap::new(),
             author,
         };
         let Author { edge, incarnation, topics } = lists.author.clone();
+        let Some(incarnation) = incarnation else { return lists };
         for topic in topics {
             let id = ChainId { edge, incarnation, topic };
             lists.chains.entry(id).or_insert_with(|| Chain::new(id));
@@ -100,15 +104,23 @@ impl Lists {
         lists
     }
 
-    /// Everything that was written before this time is taken.
-    pub(super) fn move_watermark(&mut self, unix_ms: u64) {
-        self.watermark_ms = self.watermark_ms.max(unix_ms);
+    /// Something of a stream was written then and is here.
+    pub(super) fn see(&mut self, stream: &StreamId, unix_ms: u64) {
+        if self.is_own(&ChainId::of(stream)) {
+            self.catch_up(unix_ms);
+        }
     }
 
-    /// Everything that was written before this time is taken, and nothing was left.
+    /// So many events of a stream are taken, or known to be gone.
+    pub(super) fn take(&mut self, stream: &StreamId, events: u64) {
+        if !self.is_own(&ChainId::of(stream)) {
+            self.backlog = self.backlog.saturating_sub(events);
+        }
+    }
+
+    /// Everything that this start wrote before this time is taken.
     pub(super) fn catch_up(&mut self, unix_ms: u64) {
-        self.has_caught_up = true;
-        self.move_watermark(unix_ms);
+        self.watermark_ms = self.watermark_ms.max(unix_ms);
     }
 
     /// A frame of a stream will be in no object.
@@ -176,7 +188,7 @@ impl Lists {
     pub(super) fn poll(&self, pends: impl Fn(&ChainId, Hour) -> bool) -> Option<Due> {
         self.chains.values().find_map(|chain| {
             let id = &chain.id;
-            if !self.is_own(id) && self.has_caught_up && !pends(id, Hour(u32::MAX)) {
+            if !self.is_own(id) && self.backlog == 0 && !pends(id, Hour(u32::MAX)) {
                 return Some(self.due(chain, self.closed.get(id).copied(), true));
             }
             let closes = self.closes(id, &pends).filter(|_| self.is_own(id))?;
@@ -219,7 +231,7 @@ impl Lists {
     }
 
     fn is_own(&self, id: &ChainId) -> bool {
-        id.edge == self.author.edge && id.incarnation == self.author.incarnation
+        id.edge == self.author.edge && Some(id.incarnation) == self.author.incarnation
     }
 
     /// The hour that is over for a chain, if that was not said already.

@@ -17,10 +17,11 @@ mod manifests;
 
 use super::{
     encode::{EncodeError, Encoder},
+    footer::ObjectFooter,
     lists::{Author, Delivery, Lists},
     manifest::aside_key,
     plan::{Admission, Plan, Planner, RollPolicy, Step},
-    store::{Condition, ObjectFooter, Put, PutError, Same, Store},
+    store::{Condition, Put, PutError, Same, Store},
 };
 use crate::{
     alarms::{Alarm, Alarms},
@@ -75,8 +76,8 @@ pub struct ObjectSink {
     pub encoder: Encoder,
     /// Who delivers.
     pub edge: Name,
-    /// Its start.
-    pub incarnation: Incarnation,
+    /// Its start; none, where only what earlier ones have left is delivered.
+    pub incarnation: Option<Incarnation>,
     /// The topics that it serves.
     pub topics: Vec<Name>,
     /// The store.
@@ -116,7 +117,7 @@ impl ObjectSink {
         let author = Author { edge, incarnation, topics: std::mem::take(&mut self.topics) };
         let mut work = Work {
             planner: Planner::new(self.policy, &self.start.0),
-            lists: Lists::new(author, &self.start.0),
+            lists: Lists::new(author, &self.start.0, self.start.1),
             watch: Watch::start(),
         };
         // Why it ended is known to whoever asked for it, or told by an alarm.
@@ -171,16 +172,23 @@ impl ObjectSink {
             let missing = match self.spool.notices.pop() {
                 Err(_) => return,
                 Ok(Notice::Frame(frame)) => {
-                    lists.move_watermark(watch.capped(frame.batch.max_timestamp_ms));
+                    let stream = &frame.batch.stream;
+                    lists.see(stream, watch.capped(frame.batch.max_timestamp_ms));
                     match planner.handle_frame(frame, now) {
                         Admission::Known => 0,
                         Admission::Taken { missing } => {
-                            self.counters.deliveries.taken.add(u64::from(frame.batch.count));
+                            let events = u64::from(frame.batch.count);
+                            self.counters.deliveries.taken.add(events);
+                            lists.take(stream, missing + events);
                             missing
                         }
                     }
                 }
-                Ok(Notice::Lost { stream, end }) => planner.handle_lost(stream, end),
+                Ok(Notice::Lost { stream, end }) => {
+                    let missing = planner.handle_lost(stream, end);
+                    lists.take(&stream, missing);
+                    missing
+                }
                 // This sink lets nothing go by.
                 Ok(Notice::Again { .. }) => 0,
             };

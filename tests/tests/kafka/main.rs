@@ -15,6 +15,7 @@ use brink_tests::{
     asking::let_live,
     http::Client,
     process,
+    proxy::Proxy,
     services::{Broker, Python},
     sim::random::Random,
     topic::Topic,
