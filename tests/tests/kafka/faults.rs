@@ -108,9 +108,10 @@ fn whatever_a_broker_answers_each_event_stands_once_and_the_alarm_passes() {
     for name in ["kafka_forgot", "kafka_went_back", "kafka_rejected"] {
         assert!(!alarm(&world.serving, name), "{name}");
     }
-    let read = world.read(&python);
-    assert_eq!(read.nonces().len() as u64, world.asked);
+    let nonces = world.read(&python).nonces();
+    assert_eq!(nonces.len() as u64, world.asked);
     assert_eq!(world.serving.stop().code(), Some(0));
+    assert_eq!(nonces, world.site.audit().nonces(), "the objects have the same");
 }
 
 #[test]
@@ -131,6 +132,23 @@ fn batches_whose_answers_were_lost_are_sent_again_and_stand_once() {
     let read = world.read(&python);
     assert_eq!((read.nonces().len() as u64, read.rows()), (world.asked, world.asked));
     assert_eq!(figure(&world.serving, "events_doubtful"), 0);
+    assert_eq!(world.serving.stop().code(), Some(0));
+}
+
+#[test]
+fn batches_whose_answers_never_come_are_sent_again_and_stand_once() {
+    let Some(python) = Python::find() else { return };
+    let Some(mut world) = World::start(&[], "") else { return };
+    world.ask(5);
+    world.await_delivery();
+    world.proxy.inject_always(Fault::LoseAnswer);
+    world.ask(10);
+    eventually("no more may be under way", || world.proxy.struck() == 5);
+    world.proxy.clear();
+    // The connection stays open, and is given up after half a minute.
+    world.await_delivery();
+    assert!(figure(&world.serving, "batches_resent") >= 5);
+    assert_eq!(world.read(&python).nonces().len() as u64, world.asked);
     assert_eq!(world.serving.stop().code(), Some(0));
 }
 
