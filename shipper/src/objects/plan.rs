@@ -226,6 +226,8 @@ impl Planner {
 
     /// The next step that is due; with `drain`, every group is.
     pub fn poll_step(&mut self, now: Duration, drain: bool) -> Option<Step> {
+        // Groups that fill all the room are not waited for: what makes them older finds none.
+        let drain = drain || !self.has_room();
         if self.ready.is_empty() {
             for stream in self.streams.values_mut() {
                 let aged = |g: &Group| drain || now.saturating_sub(g.since) >= self.policy.age_max;

@@ -167,3 +167,18 @@ fn streams_do_not_mix() {
     }
     assert_eq!(drain(&mut planner), ["0..30", "0..30"]);
 }
+
+#[test]
+fn groups_that_fill_all_the_room_become_objects_before_their_time() {
+    let policy = RollPolicy { bytes_max: u64::MAX, rows_max: u64::MAX, ..POLICY };
+    let mut planner = Planner::new(policy, &SinkCursor::default());
+    let mut next = 0;
+    while planner.has_room() {
+        assert_eq!(planner.poll_step(Duration::ZERO, false), None);
+        assert_eq!(planner.handle_frame(frame(0, next, 1, 1), Duration::ZERO), taken(0));
+        next += 1;
+    }
+    let step = planner.poll_step(Duration::ZERO, false);
+    assert!(matches!(step, Some(Step::Object(plan)) if plan.seal.end == next));
+    assert!(planner.has_room());
+}
