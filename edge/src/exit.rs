@@ -102,6 +102,7 @@ impl Exits for SpoolError {
             SpoolError::LockedMemory { .. } => NO_RING,
             SpoolError::OtherEdge { .. } | SpoolError::OtherMachine { .. } => IDENTITY,
             SpoolError::Absent { .. }
+            | SpoolError::Second { .. }
             | SpoolError::Folder { .. }
             | SpoolError::Identity { .. }
             | SpoolError::Newer { .. }

@@ -216,7 +216,9 @@ fn run_identity(verb: IdentityVerb) -> Exit {
         Ok(config) => config,
         Err(exit) => return exit,
     };
-    match SpoolFolder::open(&config.spool.path, config.edge, claim) {
+    let second = config.spool.second_path.as_deref();
+    let folder = SpoolFolder::open(&config.spool.path, config.edge, claim);
+    match folder.and_then(|folder| folder.with_second(second, claim)) {
         Ok(folder) => {
             println!(
                 "the spool {} is edge {}'s on this machine now",

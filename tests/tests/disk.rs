@@ -5,7 +5,7 @@ use brink_proto::ids::Sequence;
 use brink_shipper::spool::segment;
 use brink_tests::{
     appliance::{Extra, eventually},
-    process::Serving,
+    process::{self, Serving},
     sim::random::Random,
     site::Site,
     status::Status,
@@ -120,6 +120,46 @@ fn a_full_disk_sheds_by_class_serves_on_and_recovers() {
     traffic.ask(&serving);
     assert_eq!(serving.status().shed(), before, "nothing is shed any more");
     traffic.conclude(serving, &site);
+    drop(volume);
+}
+
+#[test]
+fn a_full_first_disk_is_gone_on_from_on_the_second_and_both_are_read() {
+    let volume = Volume::mount(96);
+    let spool = volume.path().join("spool");
+    let site = Site::new(&Extra::default()).with_spool_at(&spool);
+    let second = site.path().join("second");
+    let named = format!("path = {:?}\nsecond_path = {:?}", spool.display(), second.display());
+    let mut site = site
+        .with("quota_bytes = 67108864", "quota_bytes = 1073741824")
+        .with(&format!("path = \"{}\"", spool.display()), &named);
+    let serving = site.serve();
+    let mut traffic = Traffic::new();
+    traffic.ask(&serving);
+    let filler = volume.fill();
+    let on_second = || fs::read_dir(second.join("segments")).map_or(0, |entries| entries.count());
+    traffic.ask_until(&serving, "the second one is used", |_| on_second() >= 2);
+    assert_eq!(serving.status().shed(), 0, "nothing is shed");
+    let asked = traffic.nonces.len() as u64;
+    eventually("all is accepted", || serving.status().events("accepted") == asked);
+    serving.kill();
+    let spool = spool.to_str().expect("text");
+    let verified = process::shipper(&["verify", "--spool", spool]);
+    assert_eq!(verified.status.code(), Some(0), "{}", String::from_utf8_lossy(&verified.stdout));
+    // A start writes its number down. Without the second folder, what lies there would be out of
+    // sight.
+    fs::remove_file(filler).expect("it is there");
+    site.change(&format!("\nsecond_path = {:?}", second.display()), "");
+    let refused = site.edge(&["serve"]);
+    let text = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(refused.status.code() == Some(8) && text.contains("not configured any more"), "{text}");
+    site.change(&format!("path = {spool:?}"), &named);
+    let serving = site.serve();
+    assert_eq!(serving.status().sink()["backlog"], asked);
+    assert_eq!(serving.stop().code(), Some(0));
+    let audit = site.audit();
+    assert_eq!(audit.nonces(), traffic.nonces);
+    audit.check_dense();
     drop(volume);
 }
 

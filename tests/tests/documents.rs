@@ -140,8 +140,9 @@ const ALLOWED: [(&str, &str, &str, &str); 8] = [
 ];
 
 /// Keys that take whatever stands there; the world decides whether it works.
-const FREE: [(&str, &str); 14] = [
+const FREE: [(&str, &str); 15] = [
     ("spool", "path"),
+    ("spool", "second_path"),
     ("objects", "endpoint"),
     ("objects", "region"),
     ("objects", "credentials"),

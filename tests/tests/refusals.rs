@@ -221,16 +221,16 @@ fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 fn a_newer_spool_is_refused_and_left_untouched() {
     let site = site_with_backlog();
     let spool = site.path().join("spool");
-    change_identity(&site, |identity| identity.format += 1);
+    change_identity(&site, |identity| identity.format += 2);
     let before = contents(&spool);
     for verb in [&["serve"][..], &["identity", "adopt"], &["identity", "reset"]] {
-        let parts = ["format 2", "this build knows 1", "left untouched", "start the newer build"];
+        let parts = ["format 3", "this build knows 2", "left untouched", "start the newer build"];
         check(&site.edge(verb), 8, &parts);
     }
     assert!(contents(&spool) == before, "something was changed");
 
     // The same of a log in a folder that both builds know.
-    change_identity(&site, |identity| identity.format -= 1);
+    change_identity(&site, |identity| identity.format -= 2);
     let log = fs::read_dir(spool.join("segments")).unwrap().next().unwrap().unwrap().path();
     let mut bytes = fs::read(&log).unwrap();
     bytes[7] += 1;

@@ -14,7 +14,7 @@ use brink_shipper::{
     },
 };
 use brink_tests::sim::{
-    disk::Fault,
+    disk::{Fault, Faults},
     spool::{Ground, Lone, config, frames},
 };
 use std::{collections::BTreeMap, io::ErrorKind};
@@ -377,4 +377,70 @@ fn a_topic_that_holds_half_of_the_log_is_told_by_name() {
     assert!(frames(&told).count() == 120 && spool.decide(&Command::Advance { ends }));
     spool.run(1200);
     assert!(!spool.alarms.state(Alarm::LogHeld).0);
+}
+
+/// A life on two disks of which the first one ends as it is told to, and what is found afterwards.
+fn on_two_disks(what: &str, first_ends: impl Fn(&Ground), first_comes_back: impl Fn(&Ground)) {
+    let ground = Ground::of_two(3);
+    let mut spool = Lone::start(&ground, config(1)).expect("the disks work");
+    let mut known = Known::default();
+    for _ in 0..10 {
+        assert!(spool.append("a", 60_000));
+        spool.run(60);
+    }
+    first_ends(&ground);
+    for _ in 0..20 {
+        assert!(spool.append("a", 60_000), "{what}: there is room in the rings");
+        spool.run(1500);
+    }
+    known.durable = spool.durable();
+    assert_eq!(known.durable.values().map(|end| end.0).sum::<u64>(), 300, "{what}: all is taken");
+    let second = ground.second.clone().expect("two disks");
+    let segments = second.names().iter().filter(|name| name.ends_with(".seg")).count();
+    assert!(segments >= 2, "{what}: {:?}", second.names());
+    drop(spool);
+    ground.disk.crash();
+    second.crash();
+    first_comes_back(&ground);
+    check(&ground, &known, what);
+}
+
+#[test]
+fn a_first_disk_that_fails_or_is_full_is_gone_on_from_on_the_second() {
+    let fails = |kind| {
+        move |ground: &Ground| {
+            ground.disk.set_fault(Some(Fault { at: 0, count: u64::MAX, kind }));
+        }
+    };
+    let mended = |ground: &Ground| ground.disk.set_fault(None);
+    on_two_disks("every write fails", fails(ErrorKind::Other), mended);
+    on_two_disks("every write finds no room", fails(ErrorKind::StorageFull), mended);
+    let full = |ground: &Ground| {
+        ground.disk.set_faults(Faults { capacity: Some(0), ..Faults::default() });
+    };
+    on_two_disks("there is no room for a segment", full, |_| {});
+}
+
+#[test]
+fn two_disks_that_fail_at_any_operation_lose_nothing_that_was_promised() {
+    for at in (0..120).step_by(3) {
+        for is_second in [false, true] {
+            let ground = Ground::of_two(at);
+            let mut spool = Lone::start(&ground, config(1)).expect("the disks work");
+            let second = ground.second.clone().expect("two disks");
+            // With the second one in use already, in half of them.
+            let (fails, other) =
+                if is_second { (&second, &ground.disk) } else { (&ground.disk, &second) };
+            other.set_fault(Some(Fault { at: 12, count: 1, kind: ErrorKind::Other }));
+            fails.set_fault(Some(Fault { at, count: u64::MAX, kind: ErrorKind::Other }));
+            let mut known = Known::default();
+            live(&mut spool, &mut known);
+            drop(spool);
+            fails.set_fault(None);
+            other.set_fault(None);
+            ground.disk.crash();
+            second.crash();
+            check(&ground, &known, &format!("second: {is_second}, from {at} on"));
+        }
+    }
 }

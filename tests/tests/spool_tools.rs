@@ -343,7 +343,7 @@ fn what_cannot_be_looked_at_is_told_with_its_reason_and_exit_code_2() {
             (Some(2), Value::String(text)) => text,
             (code, seen) => panic!("{verb} {}: {code:?} {seen}", path.display()),
         };
-        assert!(said(dir.path()).contains("has format 9 and this build knows 1"));
+        assert!(said(dir.path()).contains("has format 9 and this build knows 2"));
         assert!(said(empty.path()).contains("there is no spool in"));
         assert!(said(&gone).contains("No such file or directory"));
         assert!(said(&identity).contains("Not a directory"));

@@ -143,7 +143,8 @@ impl Taken {
         let tls = tls.map(Tls::new).transpose()?;
         // The spool's executor would panic where there is no ring, and say nothing of the remedy.
         rungs::probe().map_err(RingSetupError::of_setup)?;
-        let folder = SpoolFolder::open(&config.spool.path, config.edge, Claim::Refuse)?;
+        let folder = SpoolFolder::open(&config.spool.path, config.edge, Claim::Refuse)?
+            .with_second(config.spool.second_path.as_deref(), Claim::Refuse)?;
         let shards = config.cores.shards.len();
         let bound = config.listeners.iter().map(|listener| listen::bind(listener, shards));
         Ok(Taken {
@@ -192,7 +193,11 @@ impl Spooled {
         let objects = port(object_sink::NAME);
         let kafka = config.kafka.as_ref().map(|_| port(kafka_sink::NAME));
         let handle = spool::spawn(
-            &SpoolThread { path: folder.path.clone(), cpu: config.cores.rest[0] },
+            &SpoolThread {
+                path: folder.path.clone(),
+                second: folder.second.clone(),
+                cpu: config.cores.rest[0],
+            },
             SpoolConfig {
                 incarnation: folder.incarnation,
                 segment_bytes: config.spool.segment_bytes,

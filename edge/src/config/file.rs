@@ -208,6 +208,9 @@ pub struct AdminSection {
 pub struct SpoolSection {
     /// Folder, relative to the working directory. On a disk with direct I/O that keeps its files.
     pub path: PathBuf,
+    /// A folder on another disk: segments go there while the first one fails or is full. The quota
+    /// is that of both.
+    pub second_path: Option<PathBuf>,
     /// Size of a segment; a multiple of 4096. From the profile, if not said.
     pub segment_bytes: Option<u64>,
     /// Disk that it may take. From the profile, if not said.

@@ -124,6 +124,8 @@ pub struct Deadlines {
 pub struct SpoolSettings {
     /// Its folder.
     pub path: PathBuf,
+    /// Its second folder, on another disk, if there is one.
+    pub second_path: Option<PathBuf>,
     /// Size of a segment.
     pub segment_bytes: u32,
     /// BOUND: disk.

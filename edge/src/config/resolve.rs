@@ -289,6 +289,7 @@ fn spool(
         check.within("spool.replay_bytes_per_s", section.replay_bytes_per_s, 64 << 10, 1 << 40)?;
     Ok(SpoolSettings {
         path: section.path.clone(),
+        second_path: section.second_path.clone(),
         segment_bytes: segment as u32,
         quota_bytes: quota,
         commit_interval: Duration::from_millis(interval),

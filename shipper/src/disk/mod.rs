@@ -4,6 +4,7 @@
 //! that a file exists under a name is durable after [`Disk::sync_names`].
 
 pub mod dma;
+pub mod pair;
 
 use std::{io, time::Duration};
 

@@ -140,11 +140,12 @@ impl Display for Drained {
 /// [`DrainError`] when it cannot begin, and then nothing was changed; or when a thread is lost.
 pub fn drain(
     path: &Path,
+    second: Option<&Path>,
     to: &Destinations,
     without: &[String],
     tell: &mut dyn FnMut(&Progress),
 ) -> Result<Drained, DrainError> {
-    let folder = SpoolFolder::open_as_it_is(path)?;
+    let folder = SpoolFolder::open_as_it_is(path, second)?;
     check_sinks(path, to, without)?;
     let store = Store::open(&to.store)?;
     let tls = to.kafka.as_ref().and_then(|kafka| kafka.tls.as_ref()).map(Tls::new).transpose()?;
@@ -211,7 +212,11 @@ impl Draining {
         let (objects_end, objects_reads) = port(object_sink::NAME);
         let kafka_ends = to.kafka.as_ref().map(|_| port(kafka_sink::NAME));
         let handle = spool::spawn(
-            &SpoolThread { path: folder.path.clone(), cpu: cpus.first().copied().unwrap_or(0) },
+            &SpoolThread {
+                path: folder.path.clone(),
+                second: folder.second.clone(),
+                cpu: cpus.first().copied().unwrap_or(0),
+            },
             SpoolConfig {
                 incarnation: folder.incarnation,
                 // No segment is of this size, so none is kept to be written again.

@@ -19,14 +19,24 @@ const READ_BYTES_MAX: usize = 256 * 1024;
 /// How often a folder is listed until two lists agree: names change while segments are recycled.
 const LISTS_MAX: u32 = 8;
 
-/// The folder.
+/// The folder, and the second one, in which segments lie as well.
 pub(super) struct Folder {
     root: PathBuf,
+    second: Option<PathBuf>,
 }
+
+/// What the second folder has a part of.
+const SEGMENTS: &str = "segments";
 
 impl Folder {
     pub(super) fn new(root: &Path) -> Folder {
-        Folder { root: root.to_owned() }
+        Folder { root: root.to_owned(), second: None }
+    }
+
+    /// Looks into a second folder for segments as well; whether it is there.
+    pub(super) fn also(&mut self, second: &Path) -> bool {
+        self.second = Some(second.to_owned()).filter(|second| second.join(SEGMENTS).is_dir());
+        self.second.is_some()
     }
 
     pub(super) fn has(&self, name: &str) -> bool {
@@ -36,9 +46,17 @@ impl Folder {
     /// Names and sizes of what lies in a folder, in the order of the names; nothing when there is
     /// no such folder.
     pub(super) fn list(&self, folder: &str) -> io::Result<Vec<(String, u64)>> {
-        let mut last = self.list_once(folder)?;
+        let list = || {
+            let mut names = list_once(&self.root.join(folder))?;
+            if let Some(second) = self.second.as_ref().filter(|_| folder == SEGMENTS) {
+                names.extend(list_once(&second.join(folder))?);
+                names.sort();
+            }
+            Ok::<_, io::Error>(names)
+        };
+        let mut last = list()?;
         for _ in 1..LISTS_MAX {
-            let again = self.list_once(folder)?;
+            let again = list()?;
             let same = again == last;
             last = again;
             if same {
@@ -48,29 +66,14 @@ impl Folder {
         Ok(last)
     }
 
-    fn list_once(&self, folder: &str) -> io::Result<Vec<(String, u64)>> {
-        let entries = match fs::read_dir(self.root.join(folder)) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            entries => entries?,
-        };
-        let mut names = Vec::new();
-        for entry in entries {
-            let entry = entry?;
-            let bytes = match entry.metadata() {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                metadata => metadata?.len(),
-            };
-            if let Ok(name) = entry.file_name().into_string() {
-                names.push((name, bytes));
-            }
-        }
-        names.sort();
-        Ok(names)
-    }
-
     /// A file of the folder; nothing when there is none of this name.
     pub(super) fn open(&self, name: &str) -> io::Result<Option<SpoolFile>> {
-        let path = self.root.join(name);
+        let mut path = self.root.join(name);
+        if let Some(second) = self.second.as_ref().filter(|_| name.starts_with(SEGMENTS))
+            && !path.exists()
+        {
+            path = second.join(name);
+        }
         let opened = match File::options().read(true).custom_flags(libc::O_DIRECT).open(&path) {
             // A file system without direct I/O: a copy of a spool may lie anywhere.
             Err(error) if error.raw_os_error() == Some(libc::EINVAL) => File::open(&path),
@@ -82,6 +85,26 @@ impl Folder {
             Err(error) => Err(error),
         }
     }
+}
+
+fn list_once(folder: &Path) -> io::Result<Vec<(String, u64)>> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        let bytes = match entry.metadata() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            metadata => metadata?.len(),
+        };
+        if let Ok(name) = entry.file_name().into_string() {
+            names.push((name, bytes));
+        }
+    }
+    names.sort();
+    Ok(names)
 }
 
 /// An open file of a spool.

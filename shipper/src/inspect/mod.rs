@@ -91,7 +91,7 @@ pub fn survey(
     depth: Depth,
     progress: &mut dyn FnMut(&Progress),
 ) -> Result<Survey, InspectError> {
-    let folder = Folder::new(path);
+    let mut folder = Folder::new(path);
     let unread = |source| SpoolError::Folder { path: path.to_owned(), doing: "read", source };
     // A folder that does not exist is told as the system tells it.
     std::fs::read_dir(path).map_err(unread)?;
@@ -100,6 +100,10 @@ pub fn survey(
     }
     let mut faults = Faults::default();
     let identity = owner(path, &mut faults)?;
+    if let Some(second) = identity.second.as_deref().filter(|second| !folder.also(second)) {
+        let text = format!("the second folder {} cannot be read", second.display());
+        faults.push(Fault::new(FaultKind::Identity, text));
+    }
     let lock = lock::look(path);
     let mut done = Progress::default();
     let read = block_on(read_log(&folder, depth, &mut done, progress, &mut faults));
@@ -159,6 +163,7 @@ fn owner(path: &Path, faults: &mut Faults) -> Result<Owner, SpoolError> {
         edge: Some(found.edge),
         incarnation: Some(found.incarnation),
         format: Some(found.format),
+        second: found.second,
     })
 }
 

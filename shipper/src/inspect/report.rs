@@ -53,6 +53,8 @@ pub struct Owner {
     pub incarnation: Option<u64>,
     /// Version of the folder.
     pub format: Option<u32>,
+    /// Its second folder, if it has one.
+    pub second: Option<PathBuf>,
     /// Whether it is this machine's.
     pub this_machine: Option<bool>,
 }

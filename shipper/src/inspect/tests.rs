@@ -397,8 +397,8 @@ fn what_a_newer_build_wrote_is_refused() {
     let dir = spool(&some());
     let path = dir.path().join("identity");
     let text = fs::read_to_string(&path).unwrap();
-    fs::write(&path, text.replace("\"format\": 1", "\"format\": 2")).unwrap();
-    assert!(refused(&dir).contains("format 2 and this build knows 1"), "{}", refused(&dir));
+    fs::write(&path, text.replace("\"format\": 1", "\"format\": 3")).unwrap();
+    assert!(refused(&dir).contains("format 3 and this build knows 2"), "{}", refused(&dir));
 
     // A version has its own checksum: the newer writer's is made good here.
     let newer = |at: usize, bytes: usize| {

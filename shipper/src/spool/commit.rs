@@ -276,13 +276,17 @@ impl<D: Disk, T: Timer> Shared<D, T> {
         }
         let generation = self.log.borrow_mut().next_generation();
         let name = segment::file_name(generation);
-        let file = match recycled {
+        let renamed = match recycled {
+            // One that cannot be had is not tried again.
             Some(old) => {
-                self.disk.rename(&segment::free_name(old), &name).await?;
                 self.log.borrow_mut().free.pop();
-                self.disk.open(&name).await?
+                self.disk.rename(&segment::free_name(old), &name).await.is_ok()
             }
-            None => match self.disk.create(&name, u64::from(bytes)).await {
+            None => false,
+        };
+        let file = match renamed {
+            true => self.disk.open(&name).await?,
+            false => match self.disk.create(&name, u64::from(bytes)).await {
                 Ok(file) => file,
                 Err(error) => return Err(self.abandon(&name, error).await),
             },

@@ -17,7 +17,10 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-const FORMAT: u32 = 1;
+/// The newest format that this build knows: 2 is that of a spool with a second folder.
+const FORMAT: u32 = 2;
+
+const FORMAT_OF_ONE: u32 = 1;
 
 /// What a spool says of its owner.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +33,9 @@ pub struct Identity {
     pub incarnation: u64,
     /// Hashes of what identifies the machine, by source.
     pub machine: BTreeMap<String, String>,
+    /// Its second folder, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub second: Option<PathBuf>,
 }
 
 impl Identity {
@@ -66,7 +72,9 @@ pub struct SpoolFolder {
     pub edge: Name,
     /// This start.
     pub incarnation: Incarnation,
-    _lock: File,
+    /// Its second folder, if it has one.
+    pub second: Option<PathBuf>,
+    _locks: Vec<File>,
 }
 
 impl SpoolFolder {
@@ -87,26 +95,37 @@ impl SpoolFolder {
             check(path, stored, edge, claim)?;
             if claim == Claim::Reset {
                 set_aside(path).map_err(io("set the backlog aside in"))?;
+                if let Some(second) = stored.second.as_ref().filter(|second| second.exists()) {
+                    set_aside(second)
+                        .map_err(io("set the backlog aside in the second folder of"))?;
+                }
             }
         }
         let last = stored.as_ref().map_or(0, |s| s.incarnation);
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let incarnation = (last + 1).max(now.as_millis() as u64);
-        let identity =
-            Identity { format: FORMAT, edge: edge.to_string(), incarnation, machine: machine() };
+        let second = stored.and_then(|stored| stored.second).filter(|_| claim == Claim::Refuse);
+        let identity = Identity {
+            format: if second.is_some() { FORMAT } else { FORMAT_OF_ONE },
+            edge: edge.to_string(),
+            incarnation,
+            machine: machine(),
+            second,
+        };
         write(path, &identity).map_err(io("write the identity in"))?;
-        let incarnation = Incarnation(incarnation);
-        Ok(SpoolFolder { path: path.to_owned(), edge, incarnation, _lock: lock })
+        let (path, incarnation) = (path.to_owned(), Incarnation(incarnation));
+        Ok(SpoolFolder { path, edge, incarnation, second: None, _locks: vec![lock] })
     }
 }
 
 impl SpoolFolder {
     /// Locks a folder to deliver what is in it, whoever's it is, and leaves its identity as it is:
-    /// no start is counted, and the machine stays the one that wrote it.
+    /// no start is counted, and the machine stays the one that wrote it. Its second folder is where
+    /// it says, if nothing else is said.
     ///
     /// # Errors
     /// [`SpoolError`] when there is none, it is in use, newer, or cannot be written.
-    pub fn open_as_it_is(path: &Path) -> Result<SpoolFolder, SpoolError> {
+    pub fn open_as_it_is(path: &Path, second: Option<&Path>) -> Result<SpoolFolder, SpoolError> {
         let absent = || SpoolError::Absent { path: path.to_owned() };
         // Looked at first: what is none, or is newer, is left untouched.
         read(path)?.ok_or_else(absent)?.check_format(path)?;
@@ -124,9 +143,82 @@ impl SpoolFolder {
                 source,
             })?;
         }
-        let incarnation = Incarnation(stored.incarnation);
-        Ok(SpoolFolder { path: path.to_owned(), edge, incarnation, _lock: lock })
+        let mut locks = vec![lock];
+        let second = second.map(Path::to_owned).or(stored.second);
+        if let Some(second) = &second {
+            if !second.join("segments").is_dir() {
+                return Err(SpoolError::Second { path: second.clone(), text: AWAY });
+            }
+            locks.push(self::lock(second)?);
+        }
+        let (path, incarnation) = (path.to_owned(), Incarnation(stored.incarnation));
+        Ok(SpoolFolder { path, edge, incarnation, second, _locks: locks })
     }
+}
+
+impl SpoolFolder {
+    /// The same with the second folder that is configured, locked and marked as this spool's. One
+    /// that it had before must not have anything left, unless a person has said what it is.
+    ///
+    /// # Errors
+    /// [`SpoolError`] when segments would be out of sight, or the folder cannot be used.
+    pub fn with_second(
+        mut self,
+        second: Option<&Path>,
+        claim: Claim,
+    ) -> Result<SpoolFolder, SpoolError> {
+        let at = |path: &Path, doing| {
+            let path = path.to_owned();
+            move |source| SpoolError::Folder { path, doing, source }
+        };
+        let absent = || SpoolError::Absent { path: self.path.clone() };
+        let mut identity = read(&self.path)?.ok_or_else(absent)?;
+        if let Some(before) = identity.second.take() {
+            let is_same = Some(before.as_path()) == second;
+            if is_same && !before.join("identity").exists() {
+                return Err(SpoolError::Second { path: before, text: AWAY });
+            }
+            if !is_same && holds_segments(&before).unwrap_or(true) {
+                return Err(SpoolError::Second { path: before, text: LEFT });
+            }
+        }
+        identity.format = FORMAT_OF_ONE;
+        if let Some(second) = second {
+            fs::create_dir_all(second.join("segments")).map_err(at(second, "make"))?;
+            self._locks.push(lock(second)?);
+            if let Some(there) = read(second)? {
+                there.check_format(second)?;
+                if there.edge != identity.edge && claim == Claim::Refuse {
+                    let (found, configured) = (there.edge, identity.edge);
+                    return Err(SpoolError::OtherEdge {
+                        path: second.to_owned(),
+                        found,
+                        configured,
+                    });
+                }
+            }
+            // By itself it is a spool without cursors, so that what it holds can be had without
+            // the first one.
+            write(second, &identity).map_err(at(second, "write the identity in"))?;
+            identity.second = Some(second.to_owned());
+            identity.format = FORMAT;
+        }
+        write(&self.path, &identity).map_err(at(&self.path, "write the identity in"))?;
+        self.second = identity.second;
+        Ok(self)
+    }
+}
+
+/// What is wrong with a second folder.
+const AWAY: &str = "is not there; is its disk mounted? A drain finds it elsewhere with --second, and \
+                    `edge identity adopt` gives up what it holds";
+const LEFT: &str = "may hold segments and is not configured any more; name it as [spool] second_path, \
+                    or give up what it holds with `edge identity adopt`";
+
+/// Whether segments lie in a folder.
+fn holds_segments(path: &Path) -> io::Result<bool> {
+    let mut entries = fs::read_dir(path.join("segments"))?;
+    Ok(entries.any(|entry| entry.is_ok_and(|e| e.path().extension().is_some_and(|x| x == "seg"))))
 }
 
 /// Folders of a spool.
@@ -300,7 +392,47 @@ mod tests {
         identity.format = FORMAT + 1;
         write(dir.path(), &identity).unwrap();
         let newer = SpoolFolder::open(dir.path(), edge("a"), Claim::Adopt);
-        assert!(matches!(newer, Err(SpoolError::Newer { found: 2, .. })));
+        assert!(matches!(newer, Err(SpoolError::Newer { found: 3, .. })));
         assert_eq!(read(dir.path()).unwrap().unwrap(), identity);
+    }
+
+    #[test]
+    fn a_second_folder_is_not_forgotten_and_not_mistaken() {
+        let dir = tempfile::tempdir().unwrap();
+        let (first, second) = (dir.path().join("first"), dir.path().join("second"));
+        let open = |second: Option<&Path>, claim| {
+            let folder = SpoolFolder::open(&first, edge("a"), claim)?;
+            folder.with_second(second, claim).map(|folder| folder.second.clone())
+        };
+        let refused = |opened: Result<Option<PathBuf>, SpoolError>, want: &str| {
+            let error = opened.unwrap_err().to_string();
+            assert!(error.contains(want), "{error}");
+        };
+        assert_eq!(open(None, Claim::Refuse).unwrap(), None);
+        assert_eq!(read(&first).unwrap().unwrap().format, FORMAT_OF_ONE);
+        assert_eq!(open(Some(&second), Claim::Refuse).unwrap(), Some(second.clone()));
+        assert_eq!(read(&first).unwrap().unwrap().format, FORMAT);
+        assert_eq!(read(&second).unwrap().unwrap().format, FORMAT_OF_ONE);
+        // Its segments would be out of sight.
+        let segment = second.join("segments/0000000001.seg");
+        fs::write(&segment, "").unwrap();
+        refused(open(None, Claim::Refuse), "is not configured any more");
+        refused(open(Some(&dir.path().join("third")), Claim::Refuse), "is not configured any more");
+        // Its disk is not mounted.
+        let away = dir.path().join("away");
+        fs::rename(&second, &away).unwrap();
+        refused(open(Some(&second), Claim::Refuse), "is its disk mounted?");
+        fs::rename(&away, &second).unwrap();
+        assert_eq!(open(Some(&second), Claim::Refuse).unwrap(), Some(second.clone()));
+        // Whose it is, is looked at, and it is used once.
+        let other = dir.path().join("other");
+        drop(SpoolFolder::open(&other, edge("b"), Claim::Refuse).unwrap());
+        fs::remove_file(&segment).unwrap();
+        refused(open(Some(&other), Claim::Refuse), "belongs to edge \"b\"");
+        let held = SpoolFolder::open(&second, edge("a"), Claim::Refuse).unwrap();
+        refused(open(Some(&second), Claim::Refuse), "is in use by");
+        drop(held);
+        assert_eq!(open(None, Claim::Refuse).unwrap(), None);
+        assert_eq!(read(&first).unwrap().unwrap().format, FORMAT_OF_ONE);
     }
 }

@@ -109,6 +109,14 @@ pub enum SpoolError {
         /// The folder.
         path: PathBuf,
     },
+    /// Its second folder cannot be used, or must be.
+    #[error("the second folder {} of the spool {text}", path.display())]
+    Second {
+        /// The second folder.
+        path: PathBuf,
+        /// What is wrong, and what to do.
+        text: &'static str,
+    },
     /// Another process uses it.
     #[error(
         "the spool {} is in use by {holder}; stop that process, or give this one another [spool] path",

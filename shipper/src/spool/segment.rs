@@ -71,6 +71,12 @@ pub fn free_name(generation: u32) -> String {
     format!("segments/{generation:010}.free")
 }
 
+/// Whether a name is that of a segment which lives.
+#[must_use]
+pub fn is_segment(name: &str) -> bool {
+    name.ends_with(".seg")
+}
+
 /// The generation in a name of [`file_name`] or [`free_name`], without its folder.
 #[must_use]
 pub fn generation_of(name: &str, extension: &str) -> Option<u32> {

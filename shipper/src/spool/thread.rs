@@ -1,14 +1,18 @@
 //! The spool thread: a glommio executor with a queue for appends and a lesser one for reads.
 
 use super::{Connections, RecoveryReport, Spool, SpoolConfig, SpoolError, cursors::SinkCursor};
-use crate::disk::dma::{DmaDisk, DmaTimer};
+use crate::disk::{
+    dma::{DmaDisk, DmaTimer},
+    pair::Pair,
+};
 use glommio::{
     ExecutorJoinHandle, GlommioError, Latency, LocalExecutorBuilder, Placement, Shares, executor,
     spawn_local, spawn_local_into, timer,
 };
 use rustix::process::{Resource, getrlimit};
 use std::{
-    path::PathBuf,
+    io,
+    path::{Path, PathBuf},
     sync::mpsc::{SyncSender, sync_channel},
     time::Duration,
 };
@@ -18,6 +22,8 @@ use std::{
 pub struct SpoolThread {
     /// The spool's folder.
     pub path: PathBuf,
+    /// Its second one, on another disk, if there is one.
+    pub second: Option<PathBuf>,
     /// The core it is pinned to.
     pub cpu: usize,
 }
@@ -75,13 +81,13 @@ pub fn spawn(
     }
     // BOUND: the thread says once how its start went.
     let (told, started) = sync_channel(1);
-    let path = at.path.clone();
+    let (path, second) = (at.path.clone(), at.second.clone());
     let thread = LocalExecutorBuilder::new(Placement::Fixed(at.cpu))
         .name("spool")
         .io_memory(IO_MEMORY_BYTES)
         .ring_depth(64)
         .preempt_timer(NEVER)
-        .spawn(move || run(path, config, with, told))
+        .spawn(move || run(path, second, config, with, told))
         .map_err(|e: GlommioError<()>| SpoolError::Thread { text: e.to_string() })?;
     let failed = |doing, source| SpoolError::Folder { path: at.path.clone(), doing, source };
     match started.recv() {
@@ -101,16 +107,26 @@ impl SpoolHandle {
     }
 }
 
+/// The disks of a spool.
+async fn disks(path: &Path, second: Option<PathBuf>) -> io::Result<Pair<DmaDisk>> {
+    let second = match second {
+        Some(second) => Some(DmaDisk::open(&second).await?),
+        None => None,
+    };
+    Pair::open(DmaDisk::open(path).await?, second).await
+}
+
 async fn run(
     path: PathBuf,
+    second: Option<PathBuf>,
     config: SpoolConfig,
     with: Connections,
-    told: SyncSender<std::io::Result<SpoolStart>>,
+    told: SyncSender<io::Result<SpoolStart>>,
 ) {
     // glommio numbers its threads; ours are known by name.
     let _ = rustix::thread::set_name(c"spool");
     let sinks: Vec<String> = with.ports.iter().map(|p| p.name.clone()).collect();
-    let opened = match DmaDisk::open(&path).await {
+    let opened = match disks(&path, second).await {
         Ok(disk) => Spool::open(disk, DmaTimer::start(), config, with).await,
         Err(error) => Err(error),
     };

@@ -28,6 +28,9 @@ pub(crate) struct DrainOptions {
     /// The spool's folder. It is locked, and has to be on a disk that can be written.
     #[arg(long)]
     spool: PathBuf,
+    /// Its second folder, if it has one and that is not where it was.
+    #[arg(long, value_name = "DIR")]
+    second: Option<PathBuf>,
     /// The configuration of the appliance, or of one that delivers to the same places.
     #[arg(long)]
     config: PathBuf,
@@ -54,7 +57,7 @@ pub(crate) fn run(options: &DrainOptions) -> ExitCode {
         Err(error) => return fail("drain", &error),
     };
     let mut tell = |progress: &Progress| eprintln!("{progress}");
-    match drain(&options.spool, &to, &options.without, &mut tell) {
+    match drain(&options.spool, options.second.as_deref(), &to, &options.without, &mut tell) {
         Ok(drained) => {
             show(&drained, options.json);
             match (drained.stopped, drained.quarantined()) {

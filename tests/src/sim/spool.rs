@@ -12,6 +12,7 @@ use brink_proto::{
 };
 use brink_shipper::{
     alarms::Alarms,
+    disk::pair::Pair,
     intake::{self, SealedBatch, ShardEnd},
     spool::{
         Connections, RecoveryReport, Spool, SpoolConfig, SpoolCounters,
@@ -35,6 +36,8 @@ pub struct Ground {
     pub clock: SimClock,
     /// The disk.
     pub disk: SimDisk,
+    /// Another one, if there is one.
+    pub second: Option<SimDisk>,
 }
 
 impl Ground {
@@ -42,7 +45,15 @@ impl Ground {
     #[must_use]
     pub fn new(seed: u64) -> Ground {
         let clock = SimClock::new(0);
-        Ground { disk: SimDisk::new(clock.clone(), Random::new(seed)), clock }
+        Ground { disk: SimDisk::new(clock.clone(), Random::new(seed)), second: None, clock }
+    }
+
+    /// Two empty disks.
+    #[must_use]
+    pub fn of_two(seed: u64) -> Ground {
+        let ground = Ground::new(seed);
+        let second = Some(SimDisk::new(ground.clock.clone(), Random::new(seed + 1)));
+        Ground { second, ..ground }
     }
 }
 
@@ -107,7 +118,10 @@ impl Lone {
         };
         let incarnation = config.incarnation.0;
         let clock = ground.clock.clone();
-        let opened = Spool::open(ground.disk.clone(), clock.clone(), config, with);
+        let opened = async {
+            let disk = Pair::open(ground.disk.clone(), ground.second.clone()).await?;
+            Spool::open(disk, clock.clone(), config, with).await
+        };
         let spool = block_on(opened, || clock.move_to(clock.nanos() + 1000))?;
         let report = spool.report().clone();
         let mut executor = Executor::default();
