@@ -17,13 +17,12 @@ use crate::{
 };
 use brink_proto::{
     event::LABEL_BYTES_MAX,
-    frame::FRAME_BYTES_MAX,
     ids::{Name, hex},
 };
 use brink_shipper::{
     config::{Checker, kafka, objects},
     objects::{hdfs::PACKETS_BYTES_MAX, store::StoreConfig},
-    spool::{port::READS_AHEAD, segment::SEGMENT_BYTES_MIN},
+    spool::{port::READ_BYTES_MAX, segment::SEGMENT_BYTES_MIN},
 };
 use brink_tuning::{
     cores,
@@ -85,7 +84,7 @@ pub fn resolve_text(
     let load = memory::Load { shards: cores.shards.len() as u64, topics, sinks };
     let mut memory = memory::table(&profile, load);
     if kafka.is_some() {
-        let bytes = (READS_AHEAD * FRAME_BYTES_MAX) as u64;
+        let bytes = READ_BYTES_MAX as u64;
         memory.push(Line { what: "batches on their way to Kafka", bytes });
     }
     let (store, roll) =

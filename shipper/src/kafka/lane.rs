@@ -12,7 +12,7 @@
 //! one begins with the first frame that is left, when nothing is under way any more.
 
 use super::{faults::Verdict, lineage::WINDOW};
-use crate::spool::cursors::Lineage;
+use crate::spool::{cursors::Lineage, port::FrameBytes};
 use brink_proto::{
     frame::{FrameHeader, LogPosition},
     ids::Sequence,
@@ -53,12 +53,10 @@ pub(crate) enum Finding {
     SetAside(u64),
 }
 
-/// A batch to be sent: its frame, and the bytes of it.
+/// A batch to be sent.
 pub(crate) struct Sending<'a> {
     pub(crate) frame: FrameHeader,
     pub(crate) lineage: &'a Lineage,
-    /// The whole frame, header in front.
-    pub(crate) bytes: &'a [u8],
     /// Events that may come to stand twice because of this.
     pub(crate) doubtful: u64,
 }
@@ -77,7 +75,7 @@ enum Place {
 struct Slot {
     frame: FrameHeader,
     place: Place,
-    bytes: Option<Vec<u8>>,
+    bytes: Option<FrameBytes>,
     refusals: u32,
     /// It may be in the broker's log already.
     maybe_sent: bool,
@@ -197,8 +195,8 @@ impl Lane {
         self.lineage.is_none().then_some(Decision::Begin(first))
     }
 
-    /// A decision is durable; the buffers that it sets free.
-    pub(crate) fn decided(&mut self, decision: &Decision, mut free: impl FnMut(Vec<u8>)) {
+    /// A decision is durable.
+    pub(crate) fn decided(&mut self, decision: &Decision) {
         let end = match decision {
             Decision::Advance(end) => *end,
             Decision::Break(end) => {
@@ -217,9 +215,7 @@ impl Lane {
             Decision::Begin(_) => return,
         };
         while self.slots.front().is_some_and(|s| s.frame.batch.end_sequence() <= end) {
-            if let Some(bytes) = self.slots.pop_front().and_then(|s| s.bytes) {
-                free(bytes);
-            }
+            self.slots.pop_front();
         }
         self.durable = self.durable.max(end);
     }
@@ -229,29 +225,28 @@ impl Lane {
         self.lineage.is_some() && !self.halted && !self.void
     }
 
-    /// The next frame whose payload is wanted; it counts as asked for.
+    /// The next frame whose payload is wanted; it counts as asked for. What waits for the cursor
+    /// alone does not count: the window moves on soon, and the next payloads are there by then.
     pub(crate) fn wanted(&mut self) -> Option<FrameHeader> {
         if !self.is_open() {
             return None;
         }
-        let slot = self.slots.iter_mut().take(WINDOW).find(|s| s.place == Place::Waits)?;
+        let undelivered = self.slots.iter_mut().filter(|s| s.place != Place::Delivered);
+        let slot = undelivered.take(WINDOW).find(|s| s.place == Place::Waits)?;
         slot.place = Place::Reading;
         Some(slot.frame)
     }
 
-    /// A payload was read; the bytes come back, if nobody wants them any more.
-    pub(crate) fn read(&mut self, at: LogPosition, bytes: Vec<u8>) -> Option<Vec<u8>> {
+    /// A payload was read. It is kept, if anybody wants it still.
+    pub(crate) fn read(&mut self, at: LogPosition, bytes: FrameBytes) {
         let open = self.is_open();
-        let Some(slot) = self.slot(at).filter(|s| s.place == Place::Reading) else {
-            return Some(bytes);
-        };
-        if !open {
+        let Some(slot) = self.slot(at).filter(|s| s.place == Place::Reading) else { return };
+        if open {
+            slot.place = Place::Read;
+            slot.bytes = Some(bytes);
+        } else {
             slot.place = Place::Waits;
-            return Some(bytes);
         }
-        slot.place = Place::Read;
-        slot.bytes = Some(bytes);
-        None
     }
 
     /// A payload could not be read now, and is asked for again.
@@ -281,15 +276,15 @@ impl Lane {
                 return None;
             }
             end = slot.frame.batch.end_sequence();
-            match (slot.place, &slot.bytes) {
-                (Place::Sent | Place::Delivered, _) => {}
-                (Place::Read, Some(bytes)) => {
+            match slot.place {
+                Place::Sent | Place::Delivered => {}
+                Place::Read => {
                     let frame = slot.frame;
                     let forgotten = frame.batch.max_timestamp_ms < recalled_ms;
                     let doubted = self.disputed || (slot.maybe_sent && forgotten);
                     let doubtful = u64::from(doubted && !slot.doubted);
                     let doubtful = doubtful * u64::from(frame.batch.count);
-                    return Some(Sending { frame, lineage, bytes, doubtful });
+                    return Some(Sending { frame, lineage, doubtful });
                 }
                 _ => return None,
             }
@@ -297,37 +292,26 @@ impl Lane {
         None
     }
 
-    /// A batch went to the broker, and needs its bytes no longer; `doubtful` are its events that
-    /// may come to stand twice. Whether it may have gone before.
-    pub(crate) fn sent(
-        &mut self,
-        at: LogPosition,
-        doubtful: u64,
-        free: impl FnMut(Vec<u8>),
-    ) -> bool {
-        let Some(slot) = self.slot(at) else { return false };
+    /// A batch goes to the broker, with these bytes; `doubtful` are its events that may come to stand
+    /// twice. Beside them, whether it may have gone before.
+    pub(crate) fn sent(&mut self, at: LogPosition, doubtful: u64) -> Option<(FrameBytes, bool)> {
+        let slot = self.slot(at)?;
+        let bytes = slot.bytes.take()?;
         slot.place = Place::Sent;
         slot.doubted |= doubtful > 0;
-        slot.bytes.take().into_iter().for_each(free);
-        slot.maybe_sent
+        Some((bytes, slot.maybe_sent))
     }
 
-    /// Gives back what was read and cannot be sent for now; it is read again.
-    pub(crate) fn put_back(&mut self, mut free: impl FnMut(Vec<u8>)) {
-        for slot in self.slots.iter_mut().take(WINDOW).filter(|s| s.place == Place::Read) {
+    /// Lets go of what was read and cannot be sent for now; it is read again.
+    pub(crate) fn put_back(&mut self) {
+        for slot in self.slots.iter_mut().filter(|s| s.place == Place::Read) {
             slot.place = Place::Waits;
-            slot.bytes.take().into_iter().for_each(&mut free);
+            slot.bytes = None;
         }
     }
 
     /// A broker's answer to a batch, and the offset that it gave it.
-    pub(crate) fn answered(
-        &mut self,
-        at: LogPosition,
-        verdict: Verdict,
-        offset: i64,
-        free: impl FnMut(Vec<u8>),
-    ) -> Finding {
+    pub(crate) fn answered(&mut self, at: LogPosition, verdict: Verdict, offset: i64) -> Finding {
         let ahead = self.slots.iter().take_while(|s| s.frame.position != at);
         let is_first = ahead.clone().all(|s| s.place == Place::Delivered) && !self.halted;
         let last_offset = self.last_offset;
@@ -344,7 +328,7 @@ impl Lane {
         }
         slot.refusals += u32::from(is_first && verdict == Verdict::Unacceptable);
         let refused_for_good = slot.refusals >= REFUSALS_MAX;
-        self.go_back(at, free);
+        self.go_back(at);
         match verdict {
             // Behind one that failed this is what follows from it.
             _ if !is_first => Finding::Again,
@@ -377,21 +361,20 @@ impl Lane {
     }
 
     /// The batch was not taken, and goes again once the lane is taken up again.
-    fn go_back(&mut self, at: LogPosition, mut free: impl FnMut(Vec<u8>)) {
+    fn go_back(&mut self, at: LogPosition) {
         self.halted = true;
-        let is_read = |s: &&mut Slot| s.place == Place::Read || s.frame.position == at;
-        for slot in self.slots.iter_mut().take(WINDOW).filter(is_read) {
+        if let Some(slot) = self.slot(at) {
             slot.maybe_sent |= slot.place == Place::Sent;
             slot.place = Place::Waits;
-            slot.bytes.take().into_iter().for_each(&mut free);
         }
+        self.put_back();
     }
 
     /// The connection is gone: no answer comes any more to what was sent.
-    pub(crate) fn disconnected(&mut self, mut free: impl FnMut(Vec<u8>)) {
+    pub(crate) fn disconnected(&mut self) {
         let sent = self.slots.iter().take(WINDOW).filter(|s| s.place == Place::Sent);
         let sent: Vec<LogPosition> = sent.map(|s| s.frame.position).collect();
-        sent.into_iter().for_each(|at| self.go_back(at, &mut free));
+        sent.into_iter().for_each(|at| self.go_back(at));
     }
 
     /// Takes up sending again after a failure, once all answers have come.

@@ -3,7 +3,7 @@
 //! ([`Link::into_pipe`]).
 //!
 //! ```text
-//!  sink ─▶ queue ─▶ writer task ─▶ broker ─▶ reader task ─▶ queue ─▶ sink
+//!  sink ─▶ requests ─▶ writer task ─▶ broker ─▶ reader task ─▶ answers ─▶ sink
 //! ```
 //!
 //! The two tasks are why a broker that reads slowly, or not at all, holds up nobody but itself.
@@ -11,22 +11,22 @@
 use super::{
     config::{KafkaConfig, SaslConfig},
     faults::told,
+    produce::Request,
     sasl::Exchange,
     tls::Tls,
 };
 use crate::steps::Step;
-use bytes::{Bytes, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 use kafka_protocol::{
     messages::{
-        ApiKey, ApiVersionsRequest, ApiVersionsResponse, RequestHeader, ResponseHeader,
-        SaslAuthenticateRequest, SaslAuthenticateResponse, SaslHandshakeRequest,
-        SaslHandshakeResponse,
+        ApiKey, ApiVersionsRequest, ApiVersionsResponse, ResponseHeader, SaslAuthenticateRequest,
+        SaslAuthenticateResponse, SaslHandshakeRequest, SaslHandshakeResponse,
     },
-    protocol::{Decodable, Encodable, StrBytes, encode_request_header_into_buffer},
+    protocol::{Decodable, Encodable, StrBytes},
 };
 use std::{io, time::Duration};
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, ReadHalf, WriteHalf},
     net::TcpStream,
     sync::mpsc::{self, Receiver, Sender},
     task::JoinHandle,
@@ -42,8 +42,15 @@ const CALL_MAX: Duration = Duration::from_secs(15);
 /// BOUND: bytes of one answer.
 const ANSWER_BYTES_MAX: usize = 4 << 20;
 
-/// BOUND: requests that wait for the writer, and answers that wait for the sink.
-const PIPE_MAX: usize = 32;
+/// BOUND: requests with a broker that are not answered. It looks at one at a time: what is ready
+/// meanwhile goes together in the next one.
+pub(crate) const REQUESTS_MAX: usize = 5;
+
+/// BOUND: answers of all brokers that wait for the sink; a reader with more to say waits.
+const ANSWERS_MAX: usize = 32;
+
+/// The answers to a few requests.
+const READ_BYTES: usize = 4096;
 
 /// Why a broker cannot be talked to.
 #[derive(Debug, thiserror::Error)]
@@ -114,7 +121,7 @@ impl Link {
     /// Whether it understands what is going to be asked.
     async fn agree(&mut self) -> Result<(), LinkFault> {
         let request = ApiVersionsRequest::default()
-            .with_client_software_name(StrBytes::from_static_str("brink"))
+            .with_client_software_name(StrBytes::from_static_str(CLIENT))
             .with_client_software_version(StrBytes::from_static_str(env!("CARGO_PKG_VERSION")));
         let answer: ApiVersionsResponse = self.call(&API_VERSIONS, &request).await?;
         for api in NEEDED {
@@ -165,7 +172,7 @@ impl Link {
         request: &impl Encodable,
     ) -> Result<A, LinkFault> {
         self.correlation += 1;
-        let bytes = encoded(api, self.correlation, request, 0)
+        let bytes = encoded(api, self.correlation, request)
             .map_err(failing(&self.broker, "encode a request"))?;
         let exchange = async {
             self.stream.write_all(&bytes).await?;
@@ -185,7 +192,7 @@ impl Link {
     /// Makes a pipe of the connection, whose answers go to `told` with the number of the pipe.
     pub(crate) fn into_pipe(self, number: u64, told: Teller) -> Pipe {
         let (reader, writer) = tokio::io::split(self.stream);
-        let (queue, queued) = mpsc::channel(PIPE_MAX);
+        let (queue, queued) = mpsc::channel(REQUESTS_MAX);
         let reading = tokio::task::spawn_local(read_answers(reader, number, told.clone()));
         let writing = tokio::task::spawn_local(write_requests(writer, queued, number, told));
         Pipe { number, queue, correlation: self.correlation, tasks: [reading, writing] }
@@ -207,28 +214,22 @@ pub(crate) enum Told {
 /// A connection that is fed with requests. Dropped, it closes.
 pub(crate) struct Pipe {
     pub(crate) number: u64,
-    queue: Sender<Bytes>,
+    queue: Sender<Request>,
     correlation: i32,
     tasks: [JoinHandle<()>; 2],
 }
 
 impl Pipe {
-    /// Whether one more request may be queued.
-    pub(crate) fn has_room(&self) -> bool {
-        self.queue.capacity() > 0
+    /// The number of the next request.
+    pub(crate) fn next(&mut self) -> i32 {
+        self.correlation = self.correlation.wrapping_add(1);
+        self.correlation
     }
 
-    /// Queues a request; the number that its answer will have. Nothing when there is no room.
-    pub(crate) fn send(
-        &mut self,
-        api: &Api,
-        request: &impl Encodable,
-        bytes: usize,
-    ) -> Option<i32> {
-        let permit = self.queue.try_reserve().ok()?;
-        self.correlation = self.correlation.wrapping_add(1);
-        permit.send(encoded(api, self.correlation, request, bytes).ok()?);
-        Some(self.correlation)
+    /// Queues a request. Whoever has fewer than [`REQUESTS_MAX`] unanswered finds room, unless the
+    /// connection is gone; then that is told.
+    pub(crate) fn send(&self, request: Request) {
+        let _ = self.queue.try_send(request);
     }
 }
 
@@ -238,12 +239,13 @@ impl Drop for Pipe {
     }
 }
 
-/// BOUND: channels to the sink hold so much; a reader with more to say waits.
+/// Where all pipes of a sink tell it something.
 pub(crate) fn told_channel() -> (Teller, Receiver<(u64, Told)>) {
-    mpsc::channel(PIPE_MAX)
+    mpsc::channel(ANSWERS_MAX)
 }
 
-async fn read_answers(mut stream: ReadHalf<Box<dyn ByteStream>>, number: u64, told: Teller) {
+async fn read_answers(stream: ReadHalf<Box<dyn ByteStream>>, number: u64, told: Teller) {
+    let mut stream = BufReader::with_capacity(READ_BYTES, stream);
     loop {
         let what = match read_answer(&mut stream).await {
             Ok(answer) => Told::Answer(answer),
@@ -258,16 +260,12 @@ async fn read_answers(mut stream: ReadHalf<Box<dyn ByteStream>>, number: u64, to
 
 async fn write_requests(
     mut stream: WriteHalf<Box<dyn ByteStream>>,
-    mut queued: Receiver<Bytes>,
+    mut queued: Receiver<Request>,
     number: u64,
     told: Teller,
 ) {
     while let Some(request) = queued.recv().await {
-        let written = async {
-            stream.write_all(&request).await?;
-            stream.flush().await
-        };
-        if let Err(error) = written.await {
+        if let Err(error) = request.write(&mut stream).await {
             let _ = told.send((number, Told::Closed(error.to_string()))).await;
             return;
         }
@@ -275,26 +273,32 @@ async fn write_requests(
     }
 }
 
-/// A request, with its length in front; `bytes` is what it holds beside its fields.
-fn encoded(
-    api: &Api,
-    correlation: i32,
-    request: &impl Encodable,
-    bytes: usize,
-) -> io::Result<Bytes> {
-    let header = RequestHeader::default()
-        .with_request_api_key(api.key as i16)
-        .with_request_api_version(api.version)
-        .with_correlation_id(correlation)
-        .with_client_id(Some(StrBytes::from_static_str("brink")));
-    let mut out = BytesMut::with_capacity(bytes + 256);
-    out.extend_from_slice(&[0; 4]);
-    encode_request_header_into_buffer(&mut out, &header).map_err(io::Error::other)?;
+/// A request, with its length in front.
+fn encoded(api: &Api, correlation: i32, request: &impl Encodable) -> io::Result<BytesMut> {
+    let mut out = BytesMut::with_capacity(256);
+    start_request(&mut out, api, correlation);
     request.encode(&mut out, api.version).map_err(io::Error::other)?;
     let length = (out.len() - 4) as u32;
     out[..4].copy_from_slice(&length.to_be_bytes());
-    Ok(out.freeze())
+    Ok(out)
 }
+
+/// Room for a request's length, and its header.
+pub(crate) fn start_request(out: &mut BytesMut, api: &Api, correlation: i32) {
+    out.put_u32(0);
+    out.put_i16(api.key as i16);
+    out.put_i16(api.version);
+    out.put_i32(correlation);
+    out.put_i16(CLIENT.len() as i16);
+    out.put_slice(CLIENT.as_bytes());
+    // From the second version of the header on it has a count of tagged fields.
+    if api.key.request_header_version(api.version) >= 2 {
+        out.put_u8(0);
+    }
+}
+
+/// What a broker knows us by in its logs.
+const CLIENT: &str = "brink";
 
 /// The answer to a request. What is to another one, or no answer at all, is not looked into: the
 /// decoder believes what it is told of the length of lists.

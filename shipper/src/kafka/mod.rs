@@ -7,7 +7,8 @@
 //! - `lane`: one stream on its way to its partition. Pure. `faults`: what error codes mean.
 //! - `link`, `tls`, `sasl`: one connection. `cluster`: brokers, topics, producer ids; `contact`:
 //!   when they are asked for.
-//! - `pipes`: connections to the leaders, and what is under way on them.
+//! - `produce`: one request with batches. `pipes`: connections to the leaders, and what is under way
+//!   on them.
 //! - [`sink`]: the loop that ties them together.
 //!
 //! ```text
@@ -29,6 +30,7 @@ mod faults;
 mod lane;
 mod link;
 mod pipes;
+mod produce;
 mod sasl;
 mod tls;
 

@@ -3,21 +3,12 @@
 use super::{
     config::KafkaConfig,
     contact::{Retry, alarm_of},
-    faults::{Verdict, verdict},
-    link::{Link, LinkFault, PRODUCE, Pipe, Teller, Told, decoded, told_channel},
+    link::{Link, LinkFault, Pipe, REQUESTS_MAX, Teller, Told, told_channel},
+    produce::{Answer, Batch, Draft, Posted},
     tls::Tls,
 };
 use crate::alarms::Alarm;
-use brink_proto::{
-    frame::{FrameHeader, HEADER_BYTES, LogPosition},
-    ids::StreamId,
-    kafka::batch::{BatchHead, HEADER_BYTES as BATCH_HEADER_BYTES, ProducerSequence},
-};
-use bytes::{Bytes, BytesMut};
-use kafka_protocol::messages::{
-    ProduceRequest, ProduceResponse, TopicName,
-    produce_request::{PartitionProduceData, TopicProduceData},
-};
+use brink_proto::ids::{Name, StreamId};
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     rc::Rc,
@@ -25,33 +16,12 @@ use std::{
 };
 use tokio::{sync::mpsc::Receiver, task::JoinHandle};
 
-/// Acknowledged by all replicas in sync.
-const ACKS_ALL: i16 = -1;
-
-/// How long a broker may wait for its replicas.
-const REPLICAS_MAX_MS: i32 = 20_000;
-
-/// How long an answer may take; then the connection is given up, and the batch goes again.
+/// How long an answer may take; then the connection is given up, and the batches go again.
 const ANSWER_MAX: Duration = Duration::from_secs(30);
 
-/// A batch that was sent.
-#[derive(Debug, Clone, Copy)]
-struct Sent {
-    correlation: i32,
-    stream: StreamId,
-    at: LogPosition,
-    since: Instant,
-}
-
-/// What became of a batch.
-#[derive(Debug)]
-pub(crate) struct Answer {
-    pub(crate) stream: StreamId,
-    pub(crate) at: LogPosition,
-    pub(crate) code: i16,
-    pub(crate) verdict: Verdict,
-    pub(crate) offset: i64,
-}
+/// BOUND: bytes of the frames that a broker has not answered, unless it is one alone. They are held
+/// until they are written, so a broker that reads nothing holds so much.
+const PIPE_BYTES_MAX: usize = 1 << 20;
 
 /// What has happened on the pipes.
 #[derive(Debug)]
@@ -64,8 +34,32 @@ pub(crate) enum Event {
 
 enum State {
     Dialling(JoinHandle<Result<Link, LinkFault>>),
-    Open(Pipe, VecDeque<Sent>),
+    Open(Open),
     Away,
+}
+
+/// A connection, and what is under way on it.
+struct Open {
+    pipe: Pipe,
+    /// BOUND: [`REQUESTS_MAX`], together with the drafts.
+    sent: VecDeque<(Posted, Instant)>,
+    drafts: Vec<Draft>,
+    /// Bytes of the frames in both.
+    bytes: usize,
+}
+
+impl Open {
+    /// The draft that takes a batch: none before one that has a batch of its partition.
+    fn place_of(&self, topic: Name, partition: i32, bytes: usize) -> Option<usize> {
+        if self.bytes > 0 && self.bytes + bytes > PIPE_BYTES_MAX {
+            return None;
+        }
+        let behind = self.drafts.iter().rposition(|d| d.has(topic, partition));
+        let mut may = behind.map_or(0, |at| at + 1)..self.drafts.len();
+        let draft = may.find(|at| self.drafts.get(*at).is_some_and(|d| d.has_room(bytes)));
+        let is_free = self.sent.len() + self.drafts.len() < REQUESTS_MAX;
+        draft.or(is_free.then_some(self.drafts.len()))
+    }
 }
 
 struct Broker {
@@ -85,16 +79,6 @@ pub(crate) struct Pipes {
     number: u64,
     told: Receiver<(u64, Told)>,
     teller: Teller,
-}
-
-/// A batch to be sent.
-pub(crate) struct Batch<'a> {
-    pub(crate) topic: TopicName,
-    pub(crate) partition: i32,
-    pub(crate) frame: FrameHeader,
-    pub(crate) producer: ProducerSequence,
-    /// The whole frame, header in front.
-    pub(crate) bytes: &'a [u8],
 }
 
 impl Pipes {
@@ -123,11 +107,11 @@ impl Pipes {
         events
     }
 
-    /// Whether a batch for a broker can be queued; a connection that is not there is begun.
+    /// Whether there is a connection to a broker; one that is not there is begun.
     pub(crate) fn is_open(&mut self, broker: i32) -> bool {
         let Some(broker) = self.brokers.get_mut(&broker) else { return false };
         match &broker.state {
-            State::Open(pipe, _) => return pipe.has_room(),
+            State::Open(_) => return true,
             State::Away if broker.retry.is_due() => {
                 let (address, config) = (broker.address.clone(), Rc::clone(&self.config));
                 let tls = self.tls.clone();
@@ -137,6 +121,40 @@ impl Pipes {
             State::Away | State::Dialling(_) => {}
         }
         false
+    }
+
+    /// Whether a broker takes a batch of so many bytes for a partition now.
+    pub(crate) fn takes(&self, broker: i32, topic: Name, partition: i32, bytes: usize) -> bool {
+        let state = self.brokers.get(&broker).map(|broker| &broker.state);
+        let Some(State::Open(open)) = state else { return false };
+        open.place_of(topic, partition, bytes).is_some()
+    }
+
+    /// Adds a batch to what goes to a broker with [`Pipes::send`], which takes it.
+    pub(crate) fn add(&mut self, broker: i32, batch: Batch) {
+        let state = self.brokers.get_mut(&broker).map(|broker| &mut broker.state);
+        let Some(State::Open(open)) = state else { return };
+        let bytes = batch.bytes.len();
+        let topic = batch.frame.batch.stream.topic;
+        let Some(at) = open.place_of(topic, batch.partition, bytes) else { return };
+        if at == open.drafts.len() {
+            open.drafts.push(Draft::default());
+        }
+        open.bytes += bytes;
+        open.drafts[at].add(batch);
+    }
+
+    /// Sends what was added.
+    pub(crate) fn send(&mut self) {
+        for broker in self.brokers.values_mut() {
+            let State::Open(open) = &mut broker.state else { continue };
+            for draft in open.drafts.drain(..) {
+                let correlation = open.pipe.next();
+                let (request, posted) = draft.finish(correlation, &self.config.topic_prefix);
+                open.pipe.send(request);
+                open.sent.push_back((posted, Instant::now()));
+            }
+        }
     }
 
     /// The brokers that could not be reached for this reason when they were dialled last.
@@ -150,37 +168,8 @@ impl Pipes {
         self.brokers.values().any(|broker| match broker.state {
             State::Dialling(_) => true,
             State::Away => !broker.retry.is_due(),
-            State::Open(..) => false,
+            State::Open(_) => false,
         })
-    }
-
-    /// Whether batches of a stream are under way to another broker than this one.
-    pub(crate) fn is_elsewhere(&self, stream: &StreamId, broker: i32) -> bool {
-        self.brokers.iter().any(|(id, other)| match &other.state {
-            State::Open(_, sent) if *id != broker => sent.iter().any(|s| s.stream == *stream),
-            _ => false,
-        })
-    }
-
-    /// Queues a batch. Whether there was room.
-    pub(crate) fn send(&mut self, broker: i32, batch: &Batch<'_>) -> bool {
-        let state = self.brokers.get_mut(&broker).map(|broker| &mut broker.state);
-        let Some(State::Open(pipe, sent)) = state else { return false };
-        let records = records(batch);
-        let bytes = records.len();
-        let data =
-            PartitionProduceData::default().with_index(batch.partition).with_records(Some(records));
-        let topic = TopicProduceData::default()
-            .with_name(batch.topic.clone())
-            .with_partition_data(vec![data]);
-        let request = ProduceRequest::default()
-            .with_acks(ACKS_ALL)
-            .with_timeout_ms(REPLICAS_MAX_MS)
-            .with_topic_data(vec![topic]);
-        let Some(correlation) = pipe.send(&PRODUCE, &request, bytes) else { return false };
-        let (stream, at) = (batch.frame.batch.stream, batch.frame.position);
-        sent.push_back(Sent { correlation, stream, at, since: Instant::now() });
-        true
     }
 
     /// Takes what has come, and gives up what takes too long.
@@ -190,7 +179,9 @@ impl Pipes {
             events.extend(self.handle(told));
         }
         let is_late = |(_, broker): &(&i32, &Broker)| match &broker.state {
-            State::Open(_, sent) => sent.front().is_some_and(|s| s.since.elapsed() > ANSWER_MAX),
+            State::Open(open) => {
+                open.sent.front().is_some_and(|(_, since)| since.elapsed() > ANSWER_MAX)
+            }
             _ => false,
         };
         let late: Vec<i32> = self.brokers.iter().filter(is_late).map(|(id, _)| *id).collect();
@@ -223,8 +214,8 @@ impl Pipes {
                 Ok(link) => {
                     self.number += 1;
                     let pipe = link.into_pipe(self.number, self.teller.clone());
-                    // BOUND: the pipe's queue, and five batches of each stream.
-                    broker.state = State::Open(pipe, VecDeque::new());
+                    let (sent, drafts) = (VecDeque::new(), Vec::new());
+                    broker.state = State::Open(Open { pipe, sent, drafts, bytes: 0 });
                     broker.unreached = None;
                 }
                 Err(fault) => {
@@ -240,7 +231,7 @@ impl Pipes {
 
     fn handle(&mut self, (number, what): (u64, Told)) -> Vec<Event> {
         let is_it = |(_, broker): &(&i32, &Broker)| match &broker.state {
-            State::Open(pipe, _) => pipe.number == number,
+            State::Open(open) => open.pipe.number == number,
             _ => false,
         };
         let Some(id) = self.brokers.iter().find(is_it).map(|(id, _)| *id) else {
@@ -251,55 +242,28 @@ impl Pipes {
             Told::Answer(answer) => answer,
         };
         let Some(broker) = self.brokers.get_mut(&id) else { return Vec::new() };
-        let State::Open(_, sent) = &mut broker.state else { return Vec::new() };
-        match answered(sent.front(), answer) {
-            Some(answer) => {
-                sent.pop_front();
-                broker.retry = Retry::default();
-                vec![Event::Answered(answer)]
-            }
-            None => self.close(id, "its answer is to something else"),
+        let State::Open(open) = &mut broker.state else { return Vec::new() };
+        let posted = open.sent.pop_front();
+        let answers = posted.as_ref().and_then(|(posted, _)| {
+            open.bytes -= posted.bytes;
+            posted.answers(answer, &self.config.topic_prefix)
+        });
+        if let Some(answers) = answers {
+            broker.retry = Retry::default();
+            return answers.into_iter().map(Event::Answered).collect();
         }
+        // Its batches are among those whose answers never come.
+        open.sent.extend(posted);
+        self.close(id, "its answer is to something else")
     }
 
     fn close(&mut self, id: i32, why: &str) -> Vec<Event> {
         let Some(broker) = self.brokers.get_mut(&id) else { return Vec::new() };
         broker.retry.later();
         let was = std::mem::replace(&mut broker.state, State::Away);
-        let State::Open(_, sent) = was else { return Vec::new() };
-        let streams = sent.iter().map(|s| s.stream).collect();
+        let State::Open(open) = was else { return Vec::new() };
+        let streams = open.sent.iter().flat_map(|(posted, _)| posted.streams()).collect();
         let (broker, text) = (broker.address.clone(), why.to_owned());
         vec![Event::Closed(streams, LinkFault::Failing { broker, doing: "deliver", text })]
     }
-}
-
-/// What an answer says of the batch that was sent first.
-fn answered(sent: Option<&Sent>, answer: Bytes) -> Option<Answer> {
-    let sent = sent?;
-    let answer: ProduceResponse = decoded(&PRODUCE, sent.correlation, answer).ok()?;
-    let partition = answer.responses.first()?.partition_responses.first()?;
-    Some(Answer {
-        stream: sent.stream,
-        at: sent.at,
-        code: partition.error_code,
-        verdict: verdict(partition.error_code),
-        offset: partition.base_offset,
-    })
-}
-
-/// The frame's payload as a Kafka batch.
-fn records(batch: &Batch<'_>) -> Bytes {
-    let info = &batch.frame.batch;
-    let payload_bytes = info.payload_bytes as usize;
-    let payload = batch.bytes.get(HEADER_BYTES..HEADER_BYTES + payload_bytes).unwrap_or_default();
-    let head = BatchHead {
-        base_timestamp_ms: info.base_timestamp_ms,
-        max_timestamp_ms: info.max_timestamp_ms,
-        count: info.count,
-        producer: batch.producer,
-    };
-    let mut records = BytesMut::with_capacity(BATCH_HEADER_BYTES + payload.len());
-    records.extend_from_slice(&head.encode(payload));
-    records.extend_from_slice(payload);
-    records.freeze()
 }

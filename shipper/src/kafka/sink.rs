@@ -9,7 +9,9 @@ use super::{
     contact::{Contact, Retry, alarm_of},
     faults::{Verdict, told},
     lane::{Decision, Finding, Lane},
-    pipes::{Answer, Event, Pipes},
+    lineage::WINDOW,
+    pipes::{Event, Pipes},
+    produce::Answer,
     tls::Tls,
 };
 use crate::{
@@ -102,6 +104,8 @@ struct Route {
     lane: Lane,
     retry: Retry,
     trouble: Option<Alarm>,
+    /// The broker that has the batches under way, or had the last ones.
+    sent_to: Option<i32>,
 }
 
 /// A command that the spool is making durable, and what it decides for which stream.
@@ -113,7 +117,6 @@ struct Deciding {
 
 struct Work {
     sink: KafkaSink,
-    config: Rc<KafkaConfig>,
     routes: BTreeMap<StreamId, Route>,
     topics: BTreeSet<Name>,
     room: Room,
@@ -121,7 +124,6 @@ struct Work {
     pipes: Pipes,
     deciding: Option<Deciding>,
     decide_at: Instant,
-    reading: usize,
     /// The stream that has its turn first.
     turn: usize,
 }
@@ -136,12 +138,10 @@ impl Work {
             topics: BTreeSet::new(),
             room: Room::default(),
             contact: Contact::new(Rc::clone(&config), tls.clone()),
-            pipes: Pipes::new(Rc::clone(&config), tls),
+            pipes: Pipes::new(config, tls),
             deciding: None,
             decide_at: Instant::now(),
-            reading: 0,
             turn: 0,
-            config,
             sink,
         }
     }
@@ -173,6 +173,7 @@ impl Work {
     /// Waits until there may be something to do.
     async fn wait(&mut self) {
         let look = if self.is_calm() { LOOK_CALM } else { LOOK_TROUBLED };
+        self.sink.spool.set_behind(self.is_behind());
         let mut phase = self.sink.phase.clone();
         let events = tokio::select! {
             events = self.pipes.wait() => events,
@@ -197,6 +198,11 @@ impl Work {
         running && (self.routes.is_empty() || !(undecided || asks || waits))
     }
 
+    /// Whether streams catch up: then each step of theirs waits for the spool.
+    fn is_behind(&self) -> bool {
+        self.routes.values().any(|r| r.lane.len() > WINDOW && r.lane.lineage.is_some())
+    }
+
     fn is_drained(&self) -> bool {
         self.deciding.is_none()
             && !self.room.owes()
@@ -213,42 +219,32 @@ impl Work {
             let delivered = start.delivered.get(&stream).copied().unwrap_or(Sequence(0));
             let lineage = start.lineages.iter().find(|l| l.stream == stream).cloned();
             let lane = Lane::new(delivered, lineage);
-            Route { lane, retry: Retry::default(), trouble: None }
+            Route { lane, retry: Retry::default(), trouble: None, sent_to: None }
         });
         &mut route.lane
     }
 
     fn take_reads(&mut self) {
         while let Some(reply) = self.sink.reads.try_read() {
-            self.reading -= 1;
             let at = reply.frame.position;
-            let Some(route) = self.routes.get_mut(&reply.frame.batch.stream) else {
-                self.sink.reads.give_back(reply.bytes);
-                continue;
-            };
+            let Some(route) = self.routes.get_mut(&reply.frame.batch.stream) else { continue };
             let counters = &self.sink.counters.deliveries;
             let events = u64::from(reply.frame.batch.count);
-            let left = match reply.result {
+            match reply.result {
                 Ok(()) => route.lane.read(at, reply.bytes),
-                Err(fault) => {
-                    match fault {
-                        ReadFault::Disk => route.lane.unread(at),
-                        ReadFault::Corrupt => {
-                            self.sink.alarms.raise(Alarm::CorruptFrame);
-                            counters.quarantined_corrupt.add(events);
-                            route.lane.corrupt(at);
-                        }
-                        ReadFault::Gone => {
-                            self.sink.alarms.raise(Alarm::SequenceGap);
-                            tracing::error!(events, "a frame is not in the log any more");
-                            counters.quarantined_missing.add(events);
-                            route.lane.corrupt(at);
-                        }
-                    }
-                    Some(reply.bytes)
+                Err(ReadFault::Disk) => route.lane.unread(at),
+                Err(ReadFault::Corrupt) => {
+                    self.sink.alarms.raise(Alarm::CorruptFrame);
+                    counters.quarantined_corrupt.add(events);
+                    route.lane.corrupt(at);
                 }
-            };
-            left.into_iter().for_each(|bytes| self.sink.reads.give_back(bytes));
+                Err(ReadFault::Gone) => {
+                    self.sink.alarms.raise(Alarm::SequenceGap);
+                    tracing::error!(events, "a frame is not in the log any more");
+                    counters.quarantined_missing.add(events);
+                    route.lane.corrupt(at);
+                }
+            }
         }
     }
 
@@ -264,7 +260,7 @@ impl Work {
                         let Some(route) = self.routes.get_mut(&stream) else { continue };
                         self.sink.counters.errors.add(1);
                         let halted = route.lane.is_halted();
-                        route.lane.disconnected(|bytes| self.sink.reads.give_back(bytes));
+                        route.lane.disconnected();
                         route.trouble = Some(alarm_of(&fault));
                         if !halted {
                             route.retry.later();
@@ -280,7 +276,7 @@ impl Work {
         let Some(route) = self.routes.get_mut(&stream) else { return };
         let counters = &self.sink.counters;
         let halted = route.lane.is_halted();
-        let finding = route.lane.answered(at, verdict, offset, |b| self.sink.reads.give_back(b));
+        let finding = route.lane.answered(at, verdict, offset);
         match finding {
             Finding::Delivered(events) | Finding::WentBack(events) => {
                 Step::BatchAcknowledged.pass();

@@ -34,6 +34,10 @@ const TICK_WAITED: Duration = Duration::from_millis(1);
 /// tick is as slow as the rings allow: their buffers must last for two of them.
 const TICK_IDLE: Duration = Duration::from_millis(25);
 
+/// While a sink catches up, and each of its steps waits for this thread. It is under a share there:
+/// one step a tick, and appends come first.
+const TICK_BEHIND: Duration = Duration::from_millis(2);
+
 /// How long the fast tick is kept behind the last one who waited.
 const WAITED_LINGER: Duration = Duration::from_millis(100);
 
@@ -123,8 +127,9 @@ impl<D: Disk, T: Timer> Committer<D, T> {
             Some(at) if now.saturating_sub(at) < WAITED_LINGER => return TICK_WAITED,
             _ => {}
         }
+        let idle = if self.shared.is_sink_behind.get() { TICK_BEHIND } else { TICK_IDLE };
         let due = self.held_since.map(|since| self.due_at(since).saturating_sub(now));
-        due.map_or(TICK_IDLE, |due| due.clamp(TICK_WAITED, TICK_IDLE))
+        due.map_or(idle, |due| due.clamp(TICK_WAITED, idle))
     }
 
     fn publish_fullness(&self) {

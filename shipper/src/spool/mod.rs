@@ -5,8 +5,9 @@
 //! - [`identity`]: whose folder it is, locked; which start this is.
 //! - [`segment`], [`walk`], `recovery`: what lies on disk, and how a start finds its end.
 //!   `payload`: what a frame carries.
-//! - `log`: the same in memory; `commit` writes it; `server` reads it for the sinks, in the order
-//!   that `feeds` says. `free` makes room where much is delivered and little is not.
+//! - `log`: the same in memory; `commit` writes it; `server` tells the sinks of it, in the order that
+//!   `feeds` says, and `reads` gives them payloads. `free` makes room where much is delivered and
+//!   little is not.
 //! - [`cursors`]: how far each sink is; durable before anything is let go. [`chain`]: the part of
 //!   one that manifests are made of.
 //! - [`port`]: the rings between the spool and a sink. `quarantine`: where corrupt parts go.
@@ -38,6 +39,7 @@ mod log;
 mod notify;
 pub(crate) mod payload;
 mod quarantine;
+mod reads;
 pub(crate) mod recovery;
 mod server;
 mod thread;
@@ -204,6 +206,8 @@ pub(crate) struct Shared<D: Disk, T: Timer> {
     pub(crate) counters: Arc<SpoolCounters>,
     pub(crate) alarms: Arc<Alarms>,
     pub(crate) work: Notify,
+    /// Whether a sink has work that waits for this thread alone.
+    pub(crate) is_sink_behind: Cell<bool>,
     give_up: Arc<AtomicBool>,
     committer_done: Cell<bool>,
     server_done: Cell<bool>,
@@ -297,6 +301,7 @@ impl<D: Disk + Clone, T: Timer> Spool<D, T> {
             counters: with.counters,
             alarms: with.alarms,
             work: Notify::default(),
+            is_sink_behind: Cell::new(false),
             give_up: with.give_up,
             committer_done: Cell::new(false),
             server_done: Cell::new(false),

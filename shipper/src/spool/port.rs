@@ -11,8 +11,8 @@
 //! ```
 //!
 //! Each sink has a port of its own, so a sick one holds up nobody else. BOUND: rings of
-//! [`NOTICES_AHEAD`] notices and [`READS_AHEAD`] payloads; a sink that is behind is told of more
-//! frames when it has taken these.
+//! [`NOTICES_AHEAD`] notices and [`READS_AHEAD`] payloads, which take [`READ_BYTES_MAX`] together; a
+//! sink that is behind is told of more frames when it has taken these.
 
 use super::{
     chain::{Chain, ChainId},
@@ -24,14 +24,23 @@ use brink_proto::{
     ids::{Name, Sequence, StreamId},
 };
 use rtrb::{Consumer, Producer, RingBuffer};
-use std::sync::Arc;
+use std::{
+    ops::Deref,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+};
 use tokio::sync::Notify;
 
 /// Notices on their way to a sink.
 pub const NOTICES_AHEAD: usize = 1024;
 
-/// Payload reads under way for a sink.
-pub const READS_AHEAD: usize = 16;
+/// Payload reads under way for a sink: enough of the smallest ones for a run of the disk's.
+pub const READS_AHEAD: usize = 512;
+
+/// BOUND: bytes of payloads that a sink has asked for and not let go of.
+pub const READ_BYTES_MAX: usize = 16 * FRAME_BYTES_MAX;
 
 const COMMANDS_AHEAD: usize = 8;
 
@@ -94,16 +103,64 @@ pub enum Command {
 pub struct ReadRequest {
     /// The frame.
     pub frame: FrameHeader,
-    /// Memory for it, used again.
-    pub bytes: Vec<u8>,
+    /// Memory for it.
+    pub bytes: FrameBytes,
+}
+
+/// A frame as it lies in the log, header in front. It counts against the bound of its port until it
+/// is dropped, or taken out.
+#[derive(Debug, Default)]
+pub struct FrameBytes {
+    bytes: Vec<u8>,
+    counted: usize,
+    /// What may still be asked for.
+    room: Arc<AtomicUsize>,
+}
+
+impl FrameBytes {
+    /// Memory for so many bytes, which are taken from `room`; nothing, if there is too little.
+    fn take(count: usize, room: &Arc<AtomicUsize>) -> Option<FrameBytes> {
+        // ORDER: Relaxed, a number that stands for itself; one thread takes, and all give back.
+        let taken =
+            room.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |room| room.checked_sub(count));
+        taken.ok()?;
+        let (bytes, room) = (Vec::with_capacity(count), Arc::clone(room));
+        Some(FrameBytes { bytes, counted: count, room })
+    }
+
+    /// The memory, to be filled.
+    pub(crate) fn as_mut_vec(&mut self) -> &mut Vec<u8> {
+        &mut self.bytes
+    }
+
+    /// The bytes, which from now on count against whatever bound their holder has.
+    #[must_use]
+    pub fn into_vec(mut self) -> Vec<u8> {
+        std::mem::take(&mut self.bytes)
+    }
+}
+
+impl Deref for FrameBytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for FrameBytes {
+    fn drop(&mut self) {
+        // ORDER: Relaxed, as where it was taken.
+        self.room.fetch_add(self.counted, Ordering::Relaxed);
+    }
 }
 
 /// A payload that was read.
 pub struct ReadReply {
     /// The frame.
     pub frame: FrameHeader,
-    /// The whole frame, header in front, when it is sound.
-    pub bytes: Vec<u8>,
+    /// The whole frame, when it is sound.
+    pub bytes: FrameBytes,
     /// How it went.
     pub result: Result<(), ReadFault>,
 }
@@ -165,6 +222,7 @@ pub struct SpoolPort {
     pub(crate) feeds: Feeds,
     /// Tells the sink that there is something for it.
     pub(crate) news: Arc<Notify>,
+    is_behind: Arc<AtomicBool>,
 }
 
 /// The sink's end of a port.
@@ -174,13 +232,14 @@ pub struct SinkEnd {
     commands: Producer<Command>,
     replies: Consumer<bool>,
     news: Arc<Notify>,
+    is_behind: Arc<AtomicBool>,
 }
 
 /// The encoder's end of a port.
 pub struct ReadEnd {
     requests: Producer<ReadRequest>,
     replies: Consumer<ReadReply>,
-    spare: Vec<Vec<u8>>,
+    room: Arc<AtomicUsize>,
 }
 
 /// Makes the three ends of a port.
@@ -200,21 +259,29 @@ pub fn port(sink: &str) -> (SpoolPort, SinkEnd, ReadEnd) {
         read_replies: read_replies_in,
         feeds: Feeds::new(0, u64::MAX),
         news: Arc::new(Notify::new()),
+        is_behind: Arc::new(AtomicBool::new(false)),
     };
     let end = SinkEnd {
         notices: notices_out,
         commands: commands_in,
         replies: replies_out,
         news: Arc::clone(&spool.news),
+        is_behind: Arc::clone(&spool.is_behind),
     };
-    let spare = (0..READS_AHEAD).map(|_| Vec::with_capacity(FRAME_BYTES_MAX)).collect();
-    (spool, end, ReadEnd { requests: reads_in, replies: read_replies_out, spare })
+    let room = Arc::new(AtomicUsize::new(READ_BYTES_MAX));
+    (spool, end, ReadEnd { requests: reads_in, replies: read_replies_out, room })
 }
 
 impl SpoolPort {
     /// Whether the sink is gone.
     pub(crate) fn is_finished(&self) -> bool {
         self.commands.is_abandoned() && self.commands.is_empty() && self.reads.is_abandoned()
+    }
+
+    /// Whether the sink has work that waits for the spool and for nobody else.
+    pub(crate) fn is_behind(&self) -> bool {
+        // ORDER: Relaxed, a flag that stands for itself.
+        self.is_behind.load(Ordering::Relaxed)
     }
 }
 
@@ -223,6 +290,13 @@ impl SinkEnd {
     /// been taken meanwhile.
     pub async fn news(&self) {
         self.news.notified().await;
+    }
+
+    /// Says whether the sink has work that waits for the spool and for nobody else: then the spool
+    /// looks for it more often.
+    pub fn set_behind(&self, is_behind: bool) {
+        // ORDER: Relaxed, a flag that stands for itself.
+        self.is_behind.store(is_behind, Ordering::Relaxed);
     }
 
     /// Sends a command; `false` when too many are under way.
@@ -243,16 +317,13 @@ impl SinkEnd {
 }
 
 impl ReadEnd {
-    /// Asks for a payload; `false` when [`READS_AHEAD`] are under way.
+    /// Asks for a payload; `false` when too many are under way, or too large ones.
     pub fn try_request(&mut self, frame: FrameHeader) -> bool {
-        let Some(bytes) = self.spare.pop() else { return false };
-        match self.requests.push(ReadRequest { frame, bytes }) {
-            Ok(()) => true,
-            Err(rtrb::PushError::Full(request)) => {
-                self.spare.push(request.bytes);
-                false
-            }
+        if self.requests.is_full() {
+            return false;
         }
+        let Some(bytes) = FrameBytes::take(frame.frame_bytes(), &self.room) else { return false };
+        self.requests.push(ReadRequest { frame, bytes }).is_ok()
     }
 
     /// The next payload, in the order of the requests.
@@ -260,14 +331,57 @@ impl ReadEnd {
         self.replies.pop().ok()
     }
 
-    /// Gives the memory of a payload back.
-    pub fn give_back(&mut self, bytes: Vec<u8>) {
-        self.spare.push(bytes);
-    }
-
     /// Whether the spool is gone.
     #[must_use]
     pub fn is_abandoned(&self) -> bool {
         self.replies.is_abandoned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use brink_proto::{
+        frame::{BatchInfo, LogPosition, PAYLOAD_BYTES_MAX, SHED_REASONS},
+        ids::{Class, Hour},
+    };
+
+    fn frame(payload_bytes: usize) -> FrameHeader {
+        FrameHeader {
+            batch: BatchInfo {
+                stream: "e/7/0/t".parse().unwrap(),
+                first_sequence: Sequence(0),
+                count: 1,
+                base_timestamp_ms: 0,
+                max_timestamp_ms: 0,
+                hour: Hour(0),
+                schema: 1,
+                class: Class::Normal,
+                raw_bytes: 100,
+                payload_bytes: payload_bytes as u32,
+                shed: [0; SHED_REASONS],
+            },
+            position: LogPosition(4096),
+            commit_position: LogPosition(0),
+            payload_crc: 0,
+        }
+    }
+
+    #[test]
+    fn payloads_count_by_their_bytes_until_they_are_let_go() {
+        let (mut spool, _sink, mut reads) = port("sink");
+        let large = frame(PAYLOAD_BYTES_MAX);
+        let asked = (0..READS_AHEAD).take_while(|_| reads.try_request(large)).count();
+        assert_eq!(asked, READ_BYTES_MAX / FRAME_BYTES_MAX);
+        // One is dropped, and another is taken out of the bound by whoever has its own.
+        drop(spool.reads.pop().unwrap());
+        assert!(reads.try_request(large));
+        assert!(!reads.try_request(large));
+        spool.reads.pop().unwrap().bytes.into_vec();
+        assert!(reads.try_request(large));
+
+        let (_spool, _sink, mut reads) = port("sink");
+        let small = (0..).take_while(|_| reads.try_request(frame(100))).count();
+        assert_eq!(small, READS_AHEAD);
     }
 }

@@ -1,7 +1,12 @@
 //! Where corrupt parts of the log go: copied as they are, so that nobody has to guess later.
 
-use crate::disk::{AlignedBuffer, Disk, DiskFile, ReadFile};
-use std::io;
+use super::{Shared, walk::Hole};
+use crate::{
+    alarms::Alarm,
+    disk::{AlignedBuffer, Disk, DiskFile, ReadFile, Timer},
+};
+use brink_proto::frame::FrameHeader;
+use std::{io, rc::Rc};
 
 /// BOUND: bytes of a corrupt range that are kept; what lies behind is named but not copied.
 const KEPT_BYTES_MAX: u32 = 1 << 20;
@@ -33,4 +38,26 @@ pub(crate) async fn keep<D: Disk>(
     copy.write(0, block).await?;
     copy.sync().await?;
     disk.sync_names(folder).await
+}
+
+impl<D: Disk, T: Timer> Shared<D, T> {
+    /// Takes note of a frame whose bytes are not those that were written.
+    pub(crate) async fn set_aside(&self, frame: &FrameHeader) {
+        let (generation, from) = (frame.position.generation(), frame.position.offset());
+        let file = self.log.borrow().segment(generation).map(|s| Rc::clone(&s.file));
+        if let Some(file) = file {
+            let hole = Hole { from, to: from + frame.frame_bytes() as u32 };
+            self.quarantine(&file, generation, hole).await;
+        }
+    }
+
+    /// Takes note of a corrupt range of a segment.
+    pub(crate) async fn quarantine(&self, file: &D::File, generation: u32, hole: Hole) {
+        self.alarms.raise(Alarm::CorruptFrame);
+        self.counters.corrupt_ranges.add(1);
+        let kept = keep(&self.disk, file, generation, hole.from, hole.to).await;
+        if let Err(error) = kept {
+            tracing::error!(%error, "the corrupt range could not be copied");
+        }
+    }
 }

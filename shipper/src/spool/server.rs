@@ -7,14 +7,15 @@ use super::{
     Held, Shared,
     cursors::{CursorFile, Cursors, Lineage, SinkCursor},
     feeds::{Feeds, Place},
-    payload,
-    port::{Command, NOTICES_AHEAD, Notice, ReadFault, ReadReply, SpoolPort},
-    quarantine, segment,
+    port::{Command, NOTICES_AHEAD, Notice, SpoolPort},
+    quarantine,
+    reads::Reader,
+    segment,
     walk::{self, Hole},
 };
 use crate::{
     alarms::Alarm,
-    disk::{Disk, ReadFile, Timer},
+    disk::{Disk, Timer},
     steps::Step,
 };
 use brink_proto::{
@@ -41,6 +42,7 @@ pub(crate) struct Server<D: Disk, T: Timer> {
     held_at: Duration,
     /// When is looked next at what could be freed.
     pub(super) free_at: Duration,
+    reader: Reader<D, T>,
 }
 
 impl<D: Disk, T: Timer> Server<D, T> {
@@ -54,6 +56,7 @@ impl<D: Disk, T: Timer> Server<D, T> {
             port.feeds = Feeds::new(first_live, shared.config.replay_bytes_per_s);
         }
         let names = ports.iter().map(|p| p.name.clone()).collect();
+        let reader = Reader::new(Rc::clone(&shared));
         let mut server = Server {
             shared,
             cursor_file,
@@ -61,6 +64,7 @@ impl<D: Disk, T: Timer> Server<D, T> {
             names,
             held_at: Duration::ZERO,
             free_at: Duration::ZERO,
+            reader,
         };
         server.publish_held();
         server
@@ -74,11 +78,12 @@ impl<D: Disk, T: Timer> Server<D, T> {
             for port in &mut ports {
                 let answers = self.serve_commands(port).await;
                 let notices = self.feed(port).await;
-                let payloads = self.serve_reads(port).await;
+                let payloads = self.reader.serve(port).await;
                 if answers + notices + payloads > 0 {
                     port.news.notify_one();
                 }
             }
+            self.shared.is_sink_behind.set(ports.iter().any(SpoolPort::is_behind));
             self.ports = ports;
             let used = |generation| self.ports.iter().any(|port| port.feeds.uses(generation));
             self.shared.log.borrow_mut().drop_indexes(used);
@@ -270,7 +275,7 @@ impl<D: Disk, T: Timer> Server<D, T> {
             walked.holes.push(Hole { from: walked.end, to: end });
         }
         for hole in &walked.holes {
-            self.quarantine(&file, generation, *hole).await;
+            self.shared.quarantine(&file, generation, *hole).await;
         }
         self.shared.log.borrow_mut().set_index(generation, &walked.frames);
         Ok(())
@@ -284,55 +289,6 @@ impl<D: Disk, T: Timer> Server<D, T> {
         let file = file.ok_or_else(gone)?;
         let to = from + frame.frame_bytes() as u32;
         quarantine::keep(&self.shared.disk, &file, generation, from, to).await
-    }
-
-    async fn keep(&self, frame: &FrameHeader) {
-        let (generation, from) = (frame.position.generation(), frame.position.offset());
-        let file = self.shared.log.borrow().segment(generation).map(|s| Rc::clone(&s.file));
-        if let Some(file) = file {
-            let hole = Hole { from, to: from + frame.frame_bytes() as u32 };
-            self.quarantine(&file, generation, hole).await;
-        }
-    }
-
-    async fn quarantine(&self, file: &D::File, generation: u32, hole: Hole) {
-        self.shared.alarms.raise(Alarm::CorruptFrame);
-        self.shared.counters.corrupt_ranges.add(1);
-        let kept = quarantine::keep(&self.shared.disk, file, generation, hole.from, hole.to).await;
-        if let Err(error) = kept {
-            tracing::error!(%error, "the corrupt range could not be copied");
-        }
-    }
-
-    async fn serve_reads(&mut self, port: &mut SpoolPort) -> usize {
-        let mut payloads = 0;
-        while !port.read_replies.is_full() {
-            let Ok(request) = port.reads.pop() else { break };
-            let (frame, mut bytes) = (request.frame, request.bytes);
-            let result = self.read(&frame, &mut bytes).await;
-            // The ring was found not full, and this is its only producer.
-            let _ = port.read_replies.push(ReadReply { frame, bytes, result });
-            payloads += 1;
-        }
-        payloads
-    }
-
-    async fn read(&self, frame: &FrameHeader, bytes: &mut Vec<u8>) -> Result<(), ReadFault> {
-        let generation = frame.position.generation();
-        let offset = frame.position.offset();
-        let file = self.shared.log.borrow().segment(generation).map(|s| Rc::clone(&s.file));
-        let file = file.ok_or(ReadFault::Gone)?;
-        let read = file.read(u64::from(offset), frame.frame_bytes(), bytes).await;
-        if let Err(error) = read {
-            tracing::error!(%error, position = %frame.position, "a frame cannot be read");
-            self.shared.alarms.raise(Alarm::SpoolDisk);
-            return Err(ReadFault::Disk);
-        }
-        if payload::has_sound_payload(frame, bytes) {
-            return Ok(());
-        }
-        self.keep(frame).await;
-        Err(ReadFault::Corrupt)
     }
 
     /// Recycles the segments that every sink is done with. Its cursors are durable by now.

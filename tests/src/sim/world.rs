@@ -366,14 +366,12 @@ pub fn audit(planet: &Planet, incarnation: u64, bounds: Bounds) -> (Vec<AuditFra
         if reply.result.is_err() {
             let end = frame.batch.end_sequence();
             lost.push(Notice::Lost { stream: frame.batch.stream, end });
-            reads.give_back(reply.bytes);
             continue;
         }
         let payload = &reply.bytes[brink_proto::frame::HEADER_BYTES..];
         let payload = &payload[..frame.batch.payload_bytes as usize];
         let raw_bytes = frame.batch.raw_bytes as usize;
         let records = zstd::bulk::decompress(payload, raw_bytes).expect("a sound frame");
-        reads.give_back(reply.bytes);
         read.push(AuditFrame { frame, records });
     }
     (read, lost)

@@ -129,19 +129,19 @@ impl World {
                 self.lane.lineage.clone_from(&self.lineage);
             }
         }
-        self.lane.decided(&decision, drop);
+        self.lane.decided(&decision);
     }
 
     fn send(&mut self) {
         while let Some(frame) = self.lane.wanted() {
-            assert!(self.lane.read(frame.position, Vec::new()).is_none());
+            self.lane.read(frame.position, FrameBytes::default());
         }
         let Some(sending) = self.lane.sending(0) else { return };
         let (frame, doubtful) = (sending.frame, sending.doubtful);
         let number = sending.lineage.number(frame.batch.first_sequence).unwrap();
         self.sent.push_back((number, frame));
         self.doubtful += doubtful;
-        self.lane.sent(frame.position, doubtful, drop);
+        assert!(self.lane.sent(frame.position, doubtful).is_some());
     }
 
     fn process(&mut self, refuse: Option<i16>) {
@@ -155,7 +155,7 @@ impl World {
 
     fn hear(&mut self) {
         let Some((at, code, offset)) = self.answers.pop_front() else { return };
-        match self.lane.answered(at, verdict(code), offset, drop) {
+        match self.lane.answered(at, verdict(code), offset) {
             Finding::Forgotten(events) => self.doubtful += events,
             Finding::Disputed(events) => {
                 self.doubtful += events;
@@ -171,7 +171,7 @@ impl World {
         (0..seen).for_each(|_| self.process(None));
         self.sent.clear();
         self.answers.clear();
-        self.lane.disconnected(drop);
+        self.lane.disconnected();
     }
 
     fn crash(&mut self, seen: usize) {
@@ -314,14 +314,14 @@ fn a_gap_ends_the_lineage_and_is_told() {
     let at = frame(0, 2).position;
     lane.corrupt(at);
     assert_eq!(lane.decision(), Some(Decision::Break(Sequence(2))));
-    lane.decided(&Decision::Break(Sequence(2)), drop);
+    lane.decided(&Decision::Break(Sequence(2)));
     assert_eq!(lane.decision(), Some(Decision::Break(Sequence(5))));
-    lane.decided(&Decision::Break(Sequence(5)), drop);
+    lane.decided(&Decision::Break(Sequence(5)));
     assert_eq!(lane.decision(), Some(Decision::Begin(Sequence(5))));
     lane.corrupt(frame(5, 1).position);
-    lane.decided(&Decision::Break(Sequence(6)), drop);
+    lane.decided(&Decision::Break(Sequence(6)));
     assert_eq!(lane.decision(), Some(Decision::Break(Sequence(9))));
-    lane.decided(&Decision::Break(Sequence(9)), drop);
+    lane.decided(&Decision::Break(Sequence(9)));
     assert_eq!((lane.decision(), lane.len()), (None, 0));
 }
 
@@ -332,7 +332,7 @@ fn what_may_have_been_sent_before_the_broker_is_sure_to_recall_is_doubtful() {
     world.decide();
     world.crash(0);
     while let Some(frame) = world.lane.wanted() {
-        assert!(world.lane.read(frame.position, Vec::new()).is_none());
+        world.lane.read(frame.position, FrameBytes::default());
     }
     assert_eq!(world.lane.sending(0).map(|s| s.doubtful), Some(0));
     assert_eq!(world.lane.sending(1).map(|s| s.doubtful), Some(7));
@@ -381,6 +381,6 @@ fn an_offset_that_the_partition_had_passed_is_noticed() {
     world.hear();
     world.send();
     let next = frame(1, 1).position;
-    let finding = world.lane.answered(next, Verdict::Delivered, 0, drop);
+    let finding = world.lane.answered(next, Verdict::Delivered, 0);
     assert_eq!(finding, Finding::WentBack(1));
 }

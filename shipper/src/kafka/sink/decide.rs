@@ -42,7 +42,7 @@ impl Work {
         }
         for (stream, decision) in decisions {
             if let Some(route) = self.routes.get_mut(&stream) {
-                route.lane.decided(&decision, |bytes| self.sink.reads.give_back(bytes));
+                route.lane.decided(&decision);
             }
         }
     }

@@ -3,63 +3,57 @@
 use super::Work;
 use crate::{
     alarms::Alarm,
-    kafka::{
-        cluster::{Topic, topic_name},
-        pipes::Batch,
-    },
+    kafka::{cluster::Topic, produce::Batch},
 };
 use brink_proto::ids::StreamId;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 impl Work {
-    /// Takes up what was halted, asks for payloads, and sends what may go. Streams take turns, for
-    /// there are fewer buffers than all of them could use.
+    /// Takes up what was halted, sends what may go, and asks for payloads. Streams take turns, for
+    /// there is less memory than all of them could use.
     pub(super) fn send(&mut self) {
         let streams: Vec<StreamId> = self.routes.keys().copied().collect();
         if streams.is_empty() {
-            return;
-        }
-        self.turn = (self.turn + 1) % streams.len();
-        let (behind, first) = streams.split_at(self.turn);
-        for stream in first.iter().chain(behind) {
-            self.send_of(*stream);
-        }
-    }
-
-    fn send_of(&mut self, stream: StreamId) {
-        let Some(leader) = self.leader_of(&stream) else { return };
-        let Some(route) = self.routes.get_mut(&stream) else { return };
-        if route.lane.is_halted() && route.retry.is_due() {
-            route.lane.resume();
-        }
-        // All batches that are under way go over one connection, so that they stay in order.
-        if self.pipes.is_elsewhere(&stream, leader) {
             return;
         }
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         // Clocks differ, and an answer takes its time: half of what is remembered is relied on.
         let recalled = now.saturating_sub(self.config.producer_expiration / 2);
         let recalled_ms = recalled.as_millis() as i64;
-        if !self.pipes.is_open(leader) {
-            // There are fewer buffers than streams could use: one that cannot send keeps none.
-            return route.lane.put_back(|bytes| self.sink.reads.give_back(bytes));
+        self.turn = (self.turn + 1) % streams.len();
+        let (behind, first) = streams.split_at(self.turn);
+        for stream in first.iter().chain(behind) {
+            self.send_of(*stream, recalled_ms);
         }
-        while self.pipes.is_open(leader) {
-            let Some(sending) = route.lane.sending(recalled_ms) else { break };
-            let frame = sending.frame;
+        self.pipes.send();
+    }
+
+    fn send_of(&mut self, stream: StreamId, recalled_ms: i64) {
+        let Some(leader) = self.leader_of(&stream) else { return };
+        let Some(route) = self.routes.get_mut(&stream) else { return };
+        if route.lane.is_halted() && route.retry.is_due() {
+            route.lane.resume();
+        }
+        // All batches that are under way go over one connection, so that they stay in order.
+        if route.lane.is_under_way() && route.sent_to != Some(leader) {
+            return;
+        }
+        if !self.pipes.is_open(leader) {
+            // One that cannot send leaves the memory to others.
+            return route.lane.put_back();
+        }
+        while let Some(sending) = route.lane.sending(recalled_ms) {
+            let (frame, partition) = (sending.frame, sending.lineage.partition);
             let first = frame.batch.first_sequence;
             let Some(producer) = sending.lineage.number(first) else { break };
-            let batch = Batch {
-                topic: topic_name(&self.config, &stream.topic),
-                partition: sending.lineage.partition,
-                frame,
-                producer,
-                bytes: sending.bytes,
-            };
-            let doubtful = sending.doubtful;
-            if !self.pipes.send(leader, &batch) {
+            if !self.pipes.takes(leader, stream.topic, partition, frame.frame_bytes()) {
                 break;
             }
+            let doubtful = sending.doubtful;
+            let Some((bytes, again)) = route.lane.sent(frame.position, doubtful) else { break };
+            route.sent_to = Some(leader);
+            let bytes = bytes.into_vec();
+            self.pipes.add(leader, Batch { partition, frame, producer, bytes });
             let counters = &self.sink.counters;
             if doubtful > 0 {
                 counters.doubtful.add(doubtful);
@@ -68,8 +62,6 @@ impl Work {
                 tracing::warn!(%stream, first, events, "sent long ago, perhaps; may stand twice");
             }
             counters.bytes.add(u64::from(frame.batch.payload_bytes));
-            let free = |bytes| self.sink.reads.give_back(bytes);
-            let again = route.lane.sent(frame.position, doubtful, free);
             counters.resent.add(u64::from(again));
         }
         while let Some(frame) = route.lane.wanted() {
@@ -77,7 +69,6 @@ impl Work {
                 route.lane.unread(frame.position);
                 break;
             }
-            self.reading += 1;
         }
     }
 

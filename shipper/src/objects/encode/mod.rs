@@ -12,7 +12,7 @@ use super::plan::Plan;
 use crate::{
     spool::{
         payload::Unpacker,
-        port::{ReadEnd, ReadFault},
+        port::{FrameBytes, ReadEnd, ReadFault},
     },
     steps::Step,
     threads::{Weight, settle},
@@ -156,8 +156,7 @@ impl Worker {
             }
             let bytes = match self.next_read()? {
                 (bytes, Ok(())) => bytes,
-                (bytes, Err(fault)) => {
-                    self.reads.give_back(bytes);
+                (_, Err(fault)) => {
                     outcome = outcome.and(Err(match fault {
                         ReadFault::Corrupt => EncodeError::Corrupt(position),
                         ReadFault::Disk => EncodeError::Disk(position),
@@ -170,14 +169,13 @@ impl Worker {
                 outcome = self.append(&mut file, frame, &bytes);
                 Step::ObjectEncoding.pass();
             }
-            self.reads.give_back(bytes);
         }
         outcome?;
         Ok(Encoded { bytes: file.finish().map_err(writer)?, rows: plan.rows() })
     }
 
     /// Waits for the next payload. The spool answers at its tick.
-    fn next_read(&mut self) -> Result<(Vec<u8>, Result<(), ReadFault>), EncodeError> {
+    fn next_read(&mut self) -> Result<(FrameBytes, Result<(), ReadFault>), EncodeError> {
         loop {
             if let Some(reply) = self.reads.try_read() {
                 return Ok((reply.bytes, reply.result));
