@@ -75,7 +75,7 @@ fn least() -> Value {
 }
 
 /// Values that are refused, in TOML. What the error says is allowed stands in the page.
-const REFUSED: [(&str, &str, &str); 48] = [
+const REFUSED: [(&str, &str, &str); 49] = [
     ("edge", "name", "\"A\""),
     ("edge", "profile", "\"x\""),
     ("listener", "name", "\"\""),

@@ -256,7 +256,7 @@ impl Contact {
         if missing > 0 && self.producers_retry.is_due() {
             match self.link.take() {
                 Some(link) => {
-                    self.asking = Some(tokio::task::spawn_local(producers_of(link, missing)))
+                    self.asking = Some(tokio::task::spawn_local(producers_of(link, missing)));
                 }
                 None => self.wants_look = true,
             }

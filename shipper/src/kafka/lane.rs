@@ -292,8 +292,8 @@ impl Lane {
         None
     }
 
-    /// A batch goes to the broker, with these bytes; `doubtful` are its events that may come to stand
-    /// twice. Beside them, whether it may have gone before.
+    /// A batch goes to the broker, with these bytes; `doubtful` are its events that may come to
+    /// stand twice. Beside the bytes, whether it may have gone before.
     pub(crate) fn sent(&mut self, at: LogPosition, doubtful: u64) -> Option<(FrameBytes, bool)> {
         let slot = self.slot(at)?;
         let bytes = slot.bytes.take()?;

@@ -7,8 +7,8 @@
 //! - `lane`: one stream on its way to its partition. Pure. `faults`: what error codes mean.
 //! - `link`, `tls`, `sasl`: one connection. `cluster`: brokers, topics, producer ids; `contact`:
 //!   when they are asked for.
-//! - `produce`: one request with batches. `pipes`: connections to the leaders, and what is under way
-//!   on them.
+//! - `produce`: one request with batches. `pipes`: connections to the leaders, and what is under
+//!   way on them.
 //! - [`sink`]: the loop that ties them together.
 //!
 //! ```text

@@ -1,8 +1,8 @@
-//! A produce request: at most one batch for each partition, in pieces that are written as they lie in
-//! memory. No payload is copied between the read of the log and the socket.
+//! A produce request: at most one batch for each partition, in pieces that are written as they lie
+//! in memory. No payload is copied between the read of the log and the socket.
 //!
 //! ```text
-//!  length, header, acks, topic, partition, 61 bytes │ payload │ partition, 61 bytes │ payload │ ends
+//!  length, header, topic, partition, 61 bytes │ payload │ partition, 61 bytes │ payload │ ends
 //! ```
 //!
 //! SPEC: Kafka protocol, Produce version 9. Numbers are big-endian; a length is a varint, one more

@@ -5,9 +5,9 @@
 //! - [`identity`]: whose folder it is, locked; which start this is.
 //! - [`segment`], [`walk`], `recovery`: what lies on disk, and how a start finds its end.
 //!   `payload`: what a frame carries.
-//! - `log`: the same in memory; `commit` writes it; `server` tells the sinks of it, in the order that
-//!   `feeds` says, and `reads` gives them payloads. `free` makes room where much is delivered and
-//!   little is not.
+//! - `log`: the same in memory; `commit` writes it; `server` tells the sinks of it, in the order
+//!   that `feeds` says, and `reads` gives them payloads. `free` makes room where much is delivered
+//!   and little is not.
 //! - [`cursors`]: how far each sink is; durable before anything is let go. [`chain`]: the part of
 //!   one that manifests are made of.
 //! - [`port`]: the rings between the spool and a sink. `quarantine`: where corrupt parts go.

@@ -11,8 +11,8 @@
 //! ```
 //!
 //! Each sink has a port of its own, so a sick one holds up nobody else. BOUND: rings of
-//! [`NOTICES_AHEAD`] notices and [`READS_AHEAD`] payloads, which take [`READ_BYTES_MAX`] together; a
-//! sink that is behind is told of more frames when it has taken these.
+//! [`NOTICES_AHEAD`] notices and [`READS_AHEAD`] payloads, which take [`READ_BYTES_MAX`] together;
+//! a sink that is behind is told of more frames when it has taken these.
 
 use super::{
     chain::{Chain, ChainId},
@@ -377,7 +377,8 @@ mod tests {
         drop(spool.reads.pop().unwrap());
         assert!(reads.try_request(large));
         assert!(!reads.try_request(large));
-        spool.reads.pop().unwrap().bytes.into_vec();
+        let kept = spool.reads.pop().unwrap().bytes.into_vec();
+        assert_eq!(kept.capacity(), FRAME_BYTES_MAX);
         assert!(reads.try_request(large));
 
         let (_spool, _sink, mut reads) = port("sink");

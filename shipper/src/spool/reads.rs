@@ -1,5 +1,5 @@
-//! Reads payloads for the sinks. Frames that lie behind each other in the log, as those of a backlog
-//! do, are read as one run: a small frame costs the disk nearly as much as many.
+//! Reads payloads for the sinks. Frames that lie behind each other in the log, as those of a
+//! backlog do, are read as one run: a small frame costs the disk nearly as much as many.
 
 use super::{
     Shared,
@@ -64,8 +64,8 @@ impl<D: Disk, T: Timer> Reader<D, T> {
         payloads
     }
 
-    /// Reads the first frames that are wanted as one. Whether that went well; otherwise each is read
-    /// by itself, so that one bad place of the disk is the trouble of one frame.
+    /// Reads the first frames that are wanted as one. Whether that went well; otherwise each is
+    /// read by itself, so that one bad place of the disk is the trouble of one frame.
     async fn read_run(&mut self, first: &FrameHeader, count: usize) -> bool {
         let Some(last) = self.requests.get(count - 1) else { return false };
         let from = first.position.offset();
@@ -149,21 +149,21 @@ mod tests {
         }
     }
 
+    /// How many frames are read at once, each given by generation, block and blocks.
+    fn check(frames: &[(u32, usize, usize)], want: usize) {
+        let headers: Vec<_> = frames.iter().map(|(g, at, n)| frame(*g, *at, *n)).collect();
+        assert_eq!(run_of(headers.iter()), want, "{frames:?}");
+    }
+
     #[test]
     fn neighbours_are_read_at_once_as_far_as_the_bound_goes() {
-        let rows: [(&[(u32, usize, usize)], usize); 8] = [
-            (&[], 0),
-            (&[(1, 1, 1)], 1),
-            (&[(1, 1, 1), (1, 2, 3), (1, 5, 1)], 3),
-            (&[(1, 1, 1), (1, 6, 1), (1, 12, 1)], 2),
-            (&[(1, 1, 1), (2, 2, 1)], 1),
-            (&[(1, 5, 1), (1, 4, 1)], 1),
-            (&[(1, 1, 40), (1, 41, 24), (1, 65, 1)], 2),
-            (&[(1, 1, 65), (1, 66, 1)], 1),
-        ];
-        for (frames, want) in rows {
-            let frames: Vec<_> = frames.iter().map(|(g, at, n)| frame(*g, *at, *n)).collect();
-            assert_eq!(run_of(frames.iter()), want, "{frames:?}");
-        }
+        check(&[], 0);
+        check(&[(1, 1, 1)], 1);
+        check(&[(1, 1, 1), (1, 2, 3), (1, 5, 1)], 3);
+        check(&[(1, 1, 1), (1, 6, 1), (1, 12, 1)], 2);
+        check(&[(1, 1, 1), (2, 2, 1)], 1);
+        check(&[(1, 5, 1), (1, 4, 1)], 1);
+        check(&[(1, 1, 40), (1, 41, 24), (1, 65, 1)], 2);
+        check(&[(1, 1, 65), (1, 66, 1)], 1);
     }
 }

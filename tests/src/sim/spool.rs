@@ -248,7 +248,6 @@ impl Lone {
         for _ in 0..100 {
             self.run(10);
             if let Some(reply) = self.reads.try_read() {
-                self.reads.give_back(reply.bytes);
                 return reply.result;
             }
         }

@@ -47,8 +47,8 @@ pub(crate) fn alarm(serving: &Serving, name: &str) -> bool {
     serving.status().is_alarmed(name)
 }
 
-/// Waits until all is in Kafka. After many faults there is much of it: it may take its time, as long
-/// as it moves.
+/// Waits until all is in Kafka. After many faults there is much of it: it may take its time, as
+/// long as it moves.
 pub(crate) fn await_backlog(serving: &Serving) {
     let pending = || sink(serving)["pending"].as_u64().expect("a number");
     let mut left = pending();

@@ -18,7 +18,7 @@ impl Work {
         }
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         // Clocks differ, and an answer takes its time: half of what is remembered is relied on.
-        let recalled = now.saturating_sub(self.config.producer_expiration / 2);
+        let recalled = now.saturating_sub(self.sink.config.producer_expiration / 2);
         let recalled_ms = recalled.as_millis() as i64;
         self.turn = (self.turn + 1) % streams.len();
         let (behind, first) = streams.split_at(self.turn);
