@@ -162,6 +162,12 @@ impl Lane {
         self.slots.len()
     }
 
+    /// Whether frames wait, or soon would, for what is delivered to be durably behind the sink.
+    pub(crate) fn is_pressed(&self) -> bool {
+        let delivered = self.slots.iter().take_while(|s| s.place == Place::Delivered).count();
+        delivered > WINDOW / 2 || (delivered > 0 && self.slots.len() >= WINDOW)
+    }
+
     /// Whether answers are to come.
     pub(crate) fn is_under_way(&self) -> bool {
         self.slots.iter().take(WINDOW).any(|s| s.place == Place::Sent)
@@ -221,7 +227,7 @@ impl Lane {
     }
 
     /// Whether it can send, as far as it knows.
-    fn is_open(&self) -> bool {
+    pub(crate) fn is_open(&self) -> bool {
         self.lineage.is_some() && !self.halted && !self.void
     }
 
@@ -240,7 +246,8 @@ impl Lane {
     /// A payload was read. It is kept, if anybody wants it still.
     pub(crate) fn read(&mut self, at: LogPosition, bytes: FrameBytes) {
         let open = self.is_open();
-        let Some(slot) = self.slot(at).filter(|s| s.place == Place::Reading) else { return };
+        let is_wanted = |s: &&mut Slot| matches!(s.place, Place::Waits | Place::Reading);
+        let Some(slot) = self.slot(at).filter(is_wanted) else { return };
         if open {
             slot.place = Place::Read;
             slot.bytes = Some(bytes);
@@ -258,7 +265,8 @@ impl Lane {
 
     /// A frame's payload is not to be had: it is set aside.
     pub(crate) fn corrupt(&mut self, at: LogPosition) {
-        if let Some(slot) = self.slot(at) {
+        let is_wanted = |s: &&mut Slot| matches!(s.place, Place::Waits | Place::Reading);
+        if let Some(slot) = self.slot(at).filter(is_wanted) {
             slot.place = Place::SetAside;
         }
     }

@@ -21,7 +21,7 @@ use crate::{
     spool::{
         SpoolCounters,
         cursors::SinkCursor,
-        port::{Command, ReadEnd, ReadFault, SinkEnd},
+        port::{Command, Pace, ReadEnd, ReadFault, SinkEnd},
     },
     steps::Step,
 };
@@ -124,6 +124,8 @@ struct Work {
     pipes: Pipes,
     deciding: Option<Deciding>,
     decide_at: Instant,
+    /// When what is delivered is durably behind the sink at the latest.
+    advance_at: Option<Instant>,
     /// The stream that has its turn first.
     turn: usize,
 }
@@ -141,6 +143,7 @@ impl Work {
             pipes: Pipes::new(config, tls),
             deciding: None,
             decide_at: Instant::now(),
+            advance_at: None,
             turn: 0,
             sink,
         }
@@ -173,7 +176,9 @@ impl Work {
     /// Waits until there may be something to do.
     async fn wait(&mut self) {
         let look = if self.is_calm() { LOOK_CALM } else { LOOK_TROUBLED };
-        self.sink.spool.set_behind(self.is_behind());
+        let gathers = self.advance_at.map(|at| at.saturating_duration_since(Instant::now()));
+        let look = gathers.map_or(look, |gathers| gathers.min(look));
+        self.sink.spool.set_pace(self.pace());
         let mut phase = self.sink.phase.clone();
         let events = tokio::select! {
             events = self.pipes.wait() => events,
@@ -198,9 +203,15 @@ impl Work {
         running && (self.routes.is_empty() || !(undecided || asks || waits))
     }
 
-    /// Whether streams catch up: then each step of theirs waits for the spool.
-    fn is_behind(&self) -> bool {
-        self.routes.values().any(|r| r.lane.len() > WINDOW && r.lane.lineage.is_some())
+    /// How the streams go on.
+    fn pace(&self) -> Pace {
+        let mut lanes = self.routes.values().map(|route| &route.lane);
+        let is_behind = |lane: &Lane| lane.len() > WINDOW && lane.is_open();
+        if *self.sink.phase.borrow() == Phase::Drain || lanes.clone().any(is_behind) {
+            return Pace::Behind;
+        }
+        let is_abreast = lanes.len() > 0 && lanes.all(Lane::is_open);
+        if is_abreast { Pace::Abreast } else { Pace::Asks }
     }
 
     fn is_drained(&self) -> bool {

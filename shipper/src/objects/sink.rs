@@ -98,7 +98,7 @@ pub struct ObjectSink {
 
 /// How often the spool's rings are looked at: objects gather for seconds, and on one core each look
 /// is time that a request may have to wait for.
-const POLL: Duration = Duration::from_millis(50);
+const POLL: Duration = Duration::from_millis(200);
 
 /// The same while somebody waits for the end of a drain.
 const DRAIN_POLL: Duration = Duration::from_millis(5);
@@ -133,7 +133,7 @@ impl ObjectSink {
             if phase == Phase::End || self.spool.is_abandoned() {
                 return Err(Ended);
             }
-            self.take_notices(work, started.elapsed());
+            let is_all = self.take_notices(work, started.elapsed());
             if started.elapsed() >= probe_at {
                 let answered = self.probe().await?;
                 // What was known of the store stands while it does not answer.
@@ -153,6 +153,7 @@ impl ObjectSink {
                 None if draining && self.is_drained(&work.planner) => {
                     return self.tell_all(work).await;
                 }
+                None if !is_all => tokio::task::yield_now().await,
                 None => self.pause(if draining { DRAIN_POLL } else { POLL }).await,
             }
         }
@@ -163,14 +164,15 @@ impl ObjectSink {
         let _ = tokio::time::timeout(time, self.phase.changed()).await;
     }
 
-    fn take_notices(&mut self, work: &mut Work, now: Duration) {
+    /// Takes what the spool has told. Whether that is all for now.
+    fn take_notices(&mut self, work: &mut Work, now: Duration) -> bool {
         let Work { planner, lists, watch } = work;
         for _ in 0..NOTICES_AT_ONCE {
             if !planner.has_room() {
-                return;
+                return true;
             }
             let missing = match self.spool.notices.pop() {
-                Err(_) => return,
+                Err(_) => return true,
                 Ok(Notice::Frame(frame)) => {
                     let stream = &frame.batch.stream;
                     lists.see(stream, watch.capped(frame.batch.max_timestamp_ms));
@@ -198,6 +200,7 @@ impl ObjectSink {
                 self.counters.deliveries.quarantined_missing.add(missing);
             }
         }
+        false
     }
 
     fn is_drained(&self, planner: &Planner) -> bool {

@@ -28,8 +28,9 @@ use std::{
     ops::Deref,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicU8, AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 use tokio::sync::Notify;
 
@@ -120,7 +121,7 @@ pub struct FrameBytes {
 impl FrameBytes {
     /// Memory for so many bytes, which are taken from `room`; nothing, if there is too little.
     fn take(count: usize, room: &Arc<AtomicUsize>) -> Option<FrameBytes> {
-        // ORDER: Relaxed, a number that stands for itself; one thread takes, and all give back.
+        // ORDER: Relaxed, a number that stands for itself; payloads go through rings.
         let taken =
             room.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |room| room.checked_sub(count));
         taken.ok()?;
@@ -210,6 +211,18 @@ pub enum ReadFault {
     Gone,
 }
 
+/// How a sink goes on, as the spool has to know it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// It asks for what it wants, when it wants it.
+    Asks,
+    /// It keeps abreast of the log, and will want each payload: those of new frames come unasked,
+    /// and it is woken for several of them at once.
+    Abreast,
+    /// It catches up, and each of its steps waits for the spool, which looks for it more often.
+    Behind,
+}
+
 /// The spool's end of a port.
 pub struct SpoolPort {
     pub(crate) name: String,
@@ -222,7 +235,10 @@ pub struct SpoolPort {
     pub(crate) feeds: Feeds,
     /// Tells the sink that there is something for it.
     pub(crate) news: Arc<Notify>,
-    is_behind: Arc<AtomicBool>,
+    /// Since when there is, without its having been told.
+    pub(crate) news_since: Option<Duration>,
+    pace: Arc<AtomicU8>,
+    room: Arc<AtomicUsize>,
 }
 
 /// The sink's end of a port.
@@ -232,7 +248,7 @@ pub struct SinkEnd {
     commands: Producer<Command>,
     replies: Consumer<bool>,
     news: Arc<Notify>,
-    is_behind: Arc<AtomicBool>,
+    pace: Arc<AtomicU8>,
 }
 
 /// The encoder's end of a port.
@@ -259,16 +275,18 @@ pub fn port(sink: &str) -> (SpoolPort, SinkEnd, ReadEnd) {
         read_replies: read_replies_in,
         feeds: Feeds::new(0, u64::MAX),
         news: Arc::new(Notify::new()),
-        is_behind: Arc::new(AtomicBool::new(false)),
+        news_since: None,
+        pace: Arc::new(AtomicU8::new(Pace::Asks as u8)),
+        room: Arc::new(AtomicUsize::new(READ_BYTES_MAX)),
     };
     let end = SinkEnd {
         notices: notices_out,
         commands: commands_in,
         replies: replies_out,
         news: Arc::clone(&spool.news),
-        is_behind: Arc::clone(&spool.is_behind),
+        pace: Arc::clone(&spool.pace),
     };
-    let room = Arc::new(AtomicUsize::new(READ_BYTES_MAX));
+    let room = Arc::clone(&spool.room);
     (spool, end, ReadEnd { requests: reads_in, replies: read_replies_out, room })
 }
 
@@ -278,10 +296,20 @@ impl SpoolPort {
         self.commands.is_abandoned() && self.commands.is_empty() && self.reads.is_abandoned()
     }
 
-    /// Whether the sink has work that waits for the spool and for nobody else.
-    pub(crate) fn is_behind(&self) -> bool {
-        // ORDER: Relaxed, a flag that stands for itself.
-        self.is_behind.load(Ordering::Relaxed)
+    /// How the sink goes on.
+    pub(crate) fn pace(&self) -> Pace {
+        // ORDER: Relaxed, a value that stands for itself.
+        match self.pace.load(Ordering::Relaxed) {
+            pace if pace == Pace::Abreast as u8 => Pace::Abreast,
+            pace if pace == Pace::Behind as u8 => Pace::Behind,
+            _ => Pace::Asks,
+        }
+    }
+
+    /// A request that the sink did not make, if it has memory for the payload.
+    pub(crate) fn request(&self, frame: FrameHeader) -> Option<ReadRequest> {
+        let bytes = FrameBytes::take(frame.frame_bytes(), &self.room)?;
+        Some(ReadRequest { frame, bytes })
     }
 }
 
@@ -292,11 +320,10 @@ impl SinkEnd {
         self.news.notified().await;
     }
 
-    /// Says whether the sink has work that waits for the spool and for nobody else: then the spool
-    /// looks for it more often.
-    pub fn set_behind(&self, is_behind: bool) {
-        // ORDER: Relaxed, a flag that stands for itself.
-        self.is_behind.store(is_behind, Ordering::Relaxed);
+    /// Says how the sink goes on.
+    pub fn set_pace(&self, pace: Pace) {
+        // ORDER: Relaxed, a value that stands for itself.
+        self.pace.store(pace as u8, Ordering::Relaxed);
     }
 
     /// Sends a command; `false` when too many are under way.
@@ -326,7 +353,7 @@ impl ReadEnd {
         self.requests.push(ReadRequest { frame, bytes }).is_ok()
     }
 
-    /// The next payload, in the order of the requests.
+    /// The next payload, in the order of the requests; between them are those that come unasked.
     pub fn try_read(&mut self) -> Option<ReadReply> {
         self.replies.pop().ok()
     }
@@ -373,6 +400,7 @@ mod tests {
         let large = frame(PAYLOAD_BYTES_MAX);
         let asked = (0..READS_AHEAD).take_while(|_| reads.try_request(large)).count();
         assert_eq!(asked, READ_BYTES_MAX / FRAME_BYTES_MAX);
+        assert!(spool.request(frame(100)).is_none(), "nor is anything read unasked");
         // One is dropped, and another is taken out of the bound by whoever has its own.
         drop(spool.reads.pop().unwrap());
         assert!(reads.try_request(large));

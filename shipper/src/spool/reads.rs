@@ -32,6 +32,13 @@ impl<D: Disk, T: Timer> Reader<D, T> {
         Reader { shared, requests: VecDeque::new(), run: Vec::new() }
     }
 
+    /// Has a payload read that the port's sink will want, if it has room for it.
+    pub(crate) fn read_unasked(&mut self, port: &SpoolPort, frame: FrameHeader) {
+        if self.requests.len() < port.read_replies.slots() {
+            self.requests.extend(port.request(frame));
+        }
+    }
+
     /// Reads what a port wants and has room for; how many payloads.
     pub(crate) async fn serve(&mut self, port: &mut SpoolPort) -> usize {
         let room = port.read_replies.slots();

@@ -7,7 +7,7 @@ use super::{
     Held, Shared,
     cursors::{CursorFile, Cursors, Lineage, SinkCursor},
     feeds::{Feeds, Place},
-    port::{Command, NOTICES_AHEAD, Notice, SpoolPort},
+    port::{Command, NOTICES_AHEAD, Notice, Pace, SpoolPort},
     quarantine,
     reads::Reader,
     segment,
@@ -23,6 +23,10 @@ use brink_proto::{
     ids::{Class, StreamId},
 };
 use std::{io, rc::Rc, time::Duration};
+
+/// How long news gather for a sink that keeps abreast of the log, before it is woken: on one core
+/// each wake-up is time that a request may have to wait for.
+const GATHER: Duration = Duration::from_millis(75);
 
 /// BOUND: empty segments kept to be written again.
 const FREE_SEGMENTS_MAX: usize = 4;
@@ -79,11 +83,17 @@ impl<D: Disk, T: Timer> Server<D, T> {
                 let answers = self.serve_commands(port).await;
                 let notices = self.feed(port).await;
                 let payloads = self.reader.serve(port).await;
+                let now = self.shared.timer.now();
                 if answers + notices + payloads > 0 {
+                    port.news_since.get_or_insert(now);
+                }
+                let gather = if port.pace() == Pace::Abreast { GATHER } else { Duration::ZERO };
+                if port.news_since.is_some_and(|since| now >= since + gather) {
+                    port.news_since = None;
                     port.news.notify_one();
                 }
             }
-            self.shared.is_sink_behind.set(ports.iter().any(SpoolPort::is_behind));
+            self.shared.is_sink_behind.set(ports.iter().any(|p| p.pace() == Pace::Behind));
             self.ports = ports;
             let used = |generation| self.ports.iter().any(|port| port.feeds.uses(generation));
             self.shared.log.borrow_mut().drop_indexes(used);
@@ -185,6 +195,9 @@ impl<D: Disk, T: Timer> Server<D, T> {
             // The ring was found not full, and this is its only producer.
             let _ = port.notices.push(notice);
             notices += 1;
+            if let (Pace::Abreast, Notice::Frame(frame)) = (port.pace(), notice) {
+                self.reader.read_unasked(port, frame);
+            }
         }
         notices
     }

@@ -8,11 +8,16 @@ use crate::{
         lane::{Decision, Lane},
         lineage::partition_of,
     },
+    sink::Phase,
     spool::{cursors::Lineage, port::Command},
     steps::Step,
 };
 use brink_proto::ids::{Sequence, StreamId};
 use std::time::{Duration, Instant};
+
+/// How long a batch that is delivered waits for others, before the cursor says so. Until then a
+/// restart sends it again, and the broker recognises it.
+const GATHER: Duration = Duration::from_millis(200);
 
 /// Between tries to make a decision durable.
 const DECIDE_AGAIN: Duration = Duration::from_millis(200);
@@ -72,11 +77,23 @@ impl Work {
             _ => None,
         });
         let ends: Vec<(StreamId, Sequence)> = ends.collect();
-        if !ends.is_empty() {
+        if ends.is_empty() {
+            self.advance_at = None;
+        } else if self.advances_now() {
             let advances = |(_, d): &(StreamId, Decision)| matches!(d, Decision::Advance(_));
             let decisions = wanted.into_iter().filter(advances).collect();
             self.command(Command::Advance { ends }, decisions);
+            self.advance_at = None;
         }
+    }
+
+    /// Whether what is delivered is to be durably behind the sink now: a cursor is a write and a
+    /// sync of the disk, and two wake-ups of this thread.
+    fn advances_now(&mut self) -> bool {
+        let at = *self.advance_at.get_or_insert_with(|| Instant::now() + GATHER);
+        *self.sink.phase.borrow() != Phase::Run
+            || self.routes.values().any(|route| route.lane.is_pressed())
+            || Instant::now() >= at
     }
 
     pub(super) fn command(&mut self, command: Command, decisions: Vec<(StreamId, Decision)>) {
