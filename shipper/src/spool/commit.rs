@@ -77,13 +77,18 @@ impl<D: Disk, T: Timer> Committer<D, T> {
             let finished = self.rings.iter().all(SpoolEnd::is_finished);
             if self.is_due() || (finished && !self.held.is_empty()) {
                 self.commit().await;
+                self.drain();
             }
             if (finished && self.held.is_empty()) || self.shared.gives_up() {
                 break;
             }
             self.publish_fullness();
             self.shared.work.notify();
-            self.shared.timer.sleep(self.tick()).await;
+            // A group that came while the last one was written goes at once: the shards have only
+            // so many buffers, and while nothing of theirs is written none comes back.
+            if self.held_bytes < self.shared.config.group_bytes {
+                self.shared.timer.sleep(self.tick()).await;
+            }
         }
         self.shared.counters.lost.add(self.held.iter().map(|(_, b)| u64::from(b.info.count)).sum());
         self.shared.committer_is_done();
