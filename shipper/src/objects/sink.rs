@@ -327,7 +327,8 @@ impl ObjectSink {
     ) -> Result<Option<(Plan, Bytes)>, Ended> {
         let mut retry = Backoff::default();
         loop {
-            let (same, result) = self.encoder.encode(plan).await.map_err(|error| {
+            let encoded = unless_ended(self.phase.clone(), self.encoder.encode(plan)).await?;
+            let (same, result) = encoded.map_err(|error| {
                 self.alarms.raise(Alarm::ThreadLost);
                 tracing::error!(%error, "nothing is delivered any more");
                 Ended

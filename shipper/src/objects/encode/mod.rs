@@ -127,13 +127,14 @@ struct Worker {
 impl Worker {
     fn run(mut self, inbox: &Receiver<Job>) {
         while let Ok(job) = inbox.recv() {
-            let result = self.encode(&job.plan);
+            let result = self.encode(&job);
             // Who asked may have given up.
             let _ = job.reply.send((job.plan, result));
         }
     }
 
-    fn encode(&mut self, plan: &Plan) -> Result<Encoded, EncodeError> {
+    fn encode(&mut self, job: &Job) -> Result<Encoded, EncodeError> {
+        let plan = &job.plan;
         let topic = plan.seal.stream.topic;
         let known = self.schemas.iter().find(|s| s.topic == topic.as_str());
         let schema = *known.ok_or_else(|| EncodeError::UnknownTopic(topic.to_string()))?;
@@ -143,6 +144,10 @@ impl Worker {
         let mut asked = 0;
         let mut outcome = Ok(());
         for frame in &plan.frames {
+            // Who asked gives up only when all ends, so nobody minds what is still being read.
+            if job.reply.is_closed() {
+                return Err(EncodeError::Gone);
+            }
             // Ask ahead, but for nothing once something is wrong.
             while outcome.is_ok() && asked < plan.frames.len() {
                 if !self.reads.try_request(plan.frames[asked]) {
