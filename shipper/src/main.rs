@@ -36,7 +36,7 @@ enum Verb {
     /// Reads all of a spool and says whether it is sound.
     Verify(verify::VerifyOptions),
     /// Says whether an hour was delivered whole.
-    Audit(audit::AuditOptions),
+    Audit(Box<audit::AuditOptions>),
     /// Copies to a store what it does not have of another one, and proves that nothing is missing.
     Sync(sync::SyncOptions),
     /// Prints the statements that make tables of delivered objects in Hive or Spark.

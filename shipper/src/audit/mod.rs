@@ -7,6 +7,7 @@
 //!  manifests, from the one in front of the hour's first up to the one that closes it
 //!                                    ─▶ they follow each other, and list these objects
 //!  the fleet's roster                ─▶ every edge has delivered something
+//!  records of Kafka, if it is asked  ─▶ the objects' sequences, each once and in order
 //! ```
 //!
 //! A key says which sequences its object holds, and sequences of a stream are dense from 0, so keys
@@ -17,11 +18,13 @@
 mod chains;
 mod proof;
 mod tiling;
+mod topic;
 
 pub use chains::ChainTold;
 pub use tiling::{Fault, StreamTiles};
 
 use crate::{
+    kafka::reader::{ReadFault, Reader},
     objects::{
         key::ObjectName,
         manifest::hour_text,
@@ -34,6 +37,7 @@ use proof::{Listings, Proof};
 use serde::Serialize;
 use std::{collections::BTreeSet, fmt, time::Duration};
 use tiling::tile;
+use topic::Awaited;
 
 /// BOUND: objects of one hour and topic, a fleet's worth many times over.
 const OBJECTS_MAX: usize = 1_000_000;
@@ -92,6 +96,8 @@ pub struct Audit {
     pub manifests: u64,
     /// What they say.
     pub chains: Vec<ChainTold>,
+    /// Records of Kafka that were held against them, if it was asked.
+    pub kafka_records: Option<u64>,
     /// What would be wrong if the hour were over for longer.
     pub notes: Vec<Fault>,
     /// What is wrong.
@@ -106,15 +112,31 @@ impl Audit {
     }
 }
 
-/// Audits an hour; `tell` hears how many objects were looked into, of how many.
+/// Why an hour cannot be audited.
+#[derive(Debug, thiserror::Error)]
+pub enum AuditError {
+    /// The store does not answer.
+    #[error(transparent)]
+    Store(#[from] PutError),
+    /// The topic cannot be read.
+    #[error("Kafka: {0}")]
+    Kafka(#[from] ReadFault),
+}
+
+/// Time before an hour in which records of its first events may have been made.
+const EARLY: Duration = Duration::from_secs(600);
+
+/// Audits an hour, in Kafka as well if there is a cluster; `tell` hears how many objects were
+/// looked into, of how many.
 ///
 /// # Errors
-/// [`PutError`] when the store does not answer.
+/// [`AuditError`] when the store or the cluster does not answer.
 pub async fn audit(
     store: &Store,
+    kafka: Option<&Reader>,
     question: &Question,
     tell: &mut dyn FnMut(usize, usize),
-) -> Result<Audit, PutError> {
+) -> Result<Audit, AuditError> {
     let mut audit = Audit { hour: hour_text(question.hour), ..Audit::default() };
     let from = Hour(question.hour.0.saturating_sub(question.back));
     let mut names = Vec::new();
@@ -138,6 +160,9 @@ pub async fn audit(
     }
     audit.faults.extend(vanished(store, &names, &proof).await?);
     audit.hold_against_chains(question, &names, &proof);
+    if let Some(kafka) = kafka {
+        audit.hold_against_kafka(question, &names, kafka).await?;
+    }
     audit.manifests = proof.manifests;
     audit.chains = proof.chains.into_values().map(|(told, _)| told).collect();
     Ok(audit)
@@ -185,6 +210,28 @@ async fn vanished(
 }
 
 impl Audit {
+    /// Whether the topics have what the objects have. They are read to their ends: what was
+    /// delivered late lies behind later hours.
+    async fn hold_against_kafka(
+        &mut self,
+        question: &Question,
+        names: &[ObjectName],
+        kafka: &Reader,
+    ) -> Result<(), ReadFault> {
+        let from = hours(question.hour.0).saturating_sub(EARLY);
+        let from_ms = i64::try_from(from.as_millis()).unwrap_or(i64::MAX);
+        let topics: BTreeSet<Name> = names.iter().map(|name| name.stream.topic).collect();
+        let mut records = 0;
+        for topic in topics {
+            let mut awaited = Awaited::new(topic, names);
+            kafka.read(&topic, from_ms, &mut |value| awaited.take(value)).await?;
+            records += awaited.records;
+            self.faults.extend(awaited.faults());
+        }
+        self.kafka_records = Some(records);
+        Ok(())
+    }
+
     /// Which objects no manifest lists, which chains are open, and which edges are absent.
     fn hold_against_chains(&mut self, question: &Question, names: &[ObjectName], proof: &Proof) {
         let mut present: BTreeSet<Name> = names.iter().map(|name| name.stream.edge).collect();
@@ -247,7 +294,7 @@ async fn broken(
 
 impl fmt::Display for Audit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Audit { hour, objects, rows, streams, manifests, chains, notes, faults } = self;
+        let Audit { hour, objects, rows, streams, manifests, chains, notes, faults, .. } = self;
         writeln!(f, "hour {hour}: {objects} objects, {rows} rows, {} streams", streams.len())?;
         for stream in streams {
             writeln!(f, "  {stream}")?;
@@ -258,6 +305,9 @@ impl fmt::Display for Audit {
         }
         for chain in chains {
             writeln!(f, "  {chain}")?;
+        }
+        if let Some(records) = self.kafka_records {
+            writeln!(f, "{records} records in Kafka")?;
         }
         if !notes.is_empty() {
             writeln!(f, "not proved: {} notes", notes.len())?;

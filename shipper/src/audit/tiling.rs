@@ -77,6 +77,24 @@ pub enum Fault {
         /// What is wrong.
         text: String,
     },
+    /// Events that are in an object are not in their Kafka topic.
+    NotInKafka {
+        /// The stream.
+        stream: String,
+        /// The first that is not there.
+        from: u64,
+        /// The first that is there again.
+        to: u64,
+    },
+    /// Events stand in their Kafka topic again, behind later ones.
+    AgainInKafka {
+        /// The stream.
+        stream: String,
+        /// The sequence of the first of them.
+        first: u64,
+        /// How many.
+        count: u64,
+    },
     /// No manifest says that all of the hour is told.
     Open {
         /// The edge.
@@ -105,6 +123,13 @@ impl fmt::Display for Fault {
             Fault::Vanished { key } => write!(f, "vanished {key}: a manifest lists it"),
             Fault::Unlisted { key } => write!(f, "unlisted {key}: no manifest lists it"),
             Fault::Chain { key, text } => write!(f, "chain    {key}: {text}"),
+            Fault::NotInKafka { stream, from, to } => {
+                let events = to - from;
+                write!(f, "kafka    {stream}: {events} events from {from} up to {to} are not there")
+            }
+            Fault::AgainInKafka { stream, first, count } => {
+                write!(f, "kafka    {stream}: {count} events, from {first} on, come again")
+            }
             Fault::Open { chain, .. } => {
                 write!(f, "open     {chain}: no manifest says that all of the hour is told")
             }

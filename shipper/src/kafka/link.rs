@@ -79,6 +79,8 @@ const SASL_AUTHENTICATE: Api = Api { key: ApiKey::SaslAuthenticate, version: 2 }
 pub(crate) const METADATA: Api = Api { key: ApiKey::Metadata, version: 10 };
 pub(crate) const CREATE_TOPICS: Api = Api { key: ApiKey::CreateTopics, version: 5 };
 pub(crate) const INIT_PRODUCER_ID: Api = Api { key: ApiKey::InitProducerId, version: 4 };
+pub(crate) const LIST_OFFSETS: Api = Api { key: ApiKey::ListOffsets, version: 5 };
+pub(crate) const FETCH: Api = Api { key: ApiKey::Fetch, version: 11 };
 pub(crate) const PRODUCE: Api = Api { key: ApiKey::Produce, version: 9 };
 
 /// What is asked of a broker before it is trusted with anything.

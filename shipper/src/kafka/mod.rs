@@ -10,6 +10,7 @@
 //! - `produce`: one request with batches. `pipes`: connections to the leaders, and what is under
 //!   way on them.
 //! - [`sink`]: the loop that ties them together.
+//! - [`reader`]: a topic read back, for audits. [`options`]: the cluster on a command line.
 //!
 //! ```text
 //!  notices ─▶ lanes ─▶ reads ─▶ produce ─▶ acknowledged ─▶ advance (durable) ─▶ forgotten
@@ -22,6 +23,8 @@
 
 pub mod config;
 pub mod lineage;
+pub mod options;
+pub mod reader;
 pub mod sink;
 
 mod cluster;

@@ -4,6 +4,7 @@ use super::{DAMAGED, fail, hour, name, open_store, show};
 use brink_proto::schema::TOPICS;
 use brink_shipper::{
     audit::{Audit, Question, audit},
+    kafka::options::KafkaOptions,
     objects::options::S3Options,
 };
 use std::{
@@ -25,9 +26,10 @@ Examples:
   shipper audit --store file:brink-data/objects --hour 2026-11-23T07
   shipper audit --store s3://impressions/edge --endpoint https://nyc3.digitaloceanspaces.com \\
     --credentials store.env --hour 2026-11-23T07 --roster fleet.txt --json
+  shipper audit --store file:brink-data/objects --hour 2026-11-23T07 --kafka localhost:9092
 
 Exit codes: 0 whole; 1 a gap, events that stand twice, a broken object, a manifest that says otherwise or is not
-there, or an edge that is absent; 2 the command line makes no sense, or the store does not answer."
+there, or an edge that is absent; 2 the command line makes no sense, or the store, or Kafka if it is named, does not answer."
 )]
 pub(crate) struct AuditOptions {
     /// Where the objects are: file:FOLDER, s3://BUCKET/PREFIX or hdfs://NAMENODE:PORT/FOLDER.
@@ -47,6 +49,8 @@ pub(crate) struct AuditOptions {
     /// A file with the edges that must have delivered something, one to a line; # begins a comment.
     #[arg(long)]
     roster: Option<PathBuf>,
+    #[command(flatten)]
+    kafka: KafkaOptions,
     /// Prints JSON.
     #[arg(long)]
     json: bool,
@@ -80,7 +84,9 @@ fn answered(options: &AuditOptions) -> Result<Audit, String> {
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| error.to_string())?;
-    runtime.block_on(audit(&store, &question, &mut tell)).map_err(|error| error.to_string())
+    let kafka = options.kafka.reader()?;
+    let found = audit(&store, kafka.as_ref(), &question, &mut tell);
+    runtime.block_on(found).map_err(|error| error.to_string())
 }
 
 fn question(options: &AuditOptions) -> Result<Question, String> {

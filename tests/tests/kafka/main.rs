@@ -10,6 +10,7 @@ mod forgotten;
 mod leaders;
 mod traffic;
 
+use brink_shipper::objects::readback;
 use brink_tests::{
     appliance::eventually,
     asking::let_live,
@@ -18,12 +19,16 @@ use brink_tests::{
     proxy::Proxy,
     services::{Broker, Python},
     sim::random::Random,
+    site::Site,
     topic::Topic,
 };
+use serde_json::Value;
 use std::{
+    collections::BTreeSet,
     fs,
-    net::TcpListener,
+    net::{SocketAddr, TcpListener},
     os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     time::Duration,
 };
@@ -46,6 +51,7 @@ fn every_event_stands_in_its_topic_once_and_in_order() {
     let nonces = read.nonces();
     assert_eq!(nonces.len(), 6000);
     assert_eq!(nonces, site.audit().nonces(), "the objects have the same");
+    check_proved(&site, broker.address, "brink.", 6000);
 
     // Another consumer, with the definition that the tool hands out.
     let descriptors = site.path().join("events.desc");
@@ -55,6 +61,37 @@ fn every_event_stands_in_its_topic_once_and_in_order() {
     let java = broker.read("brink.impressions", &descriptors, "brink.v1.Impression");
     let counts = ["records", "distinct", "disordered"].map(|key| java[key].as_u64());
     assert_eq!(counts, [Some(6000), Some(6000), Some(0)], "{java}");
+}
+
+/// What `shipper audit` finds in each hour that a site has objects of, Kafka included.
+fn proved(site: &Site, broker: SocketAddr, prefix: &str) -> Vec<Value> {
+    let objects = site.path().join("objects");
+    let paths = readback::objects_below(&objects).expect("objects");
+    let part = |path: &Path, up: usize| {
+        let name = path.ancestors().nth(up).and_then(Path::file_name).expect("a folder");
+        name.to_str().and_then(|n| n.split_once('=')).expect("a partition").1.to_owned()
+    };
+    let hour = |path: &PathBuf| format!("{}T{}", part(path, 2), part(path, 1));
+    let hours: BTreeSet<String> = paths.iter().map(hour).collect();
+    let (store, broker) = (format!("file:{}", objects.display()), broker.to_string());
+    let place = ["--store", &store, "--kafka", &broker, "--kafka-prefix", prefix, "--json"];
+    let audit = |hour: &String| {
+        let output = process::shipper(&[&["audit", "--hour", hour], &place[..]].concat());
+        let errors = String::from_utf8_lossy(&output.stderr);
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{errors}"))
+    };
+    hours.iter().map(audit).collect()
+}
+
+/// Checks that each hour is whole, in objects, manifests and Kafka; so many records in all.
+fn check_proved(site: &Site, broker: SocketAddr, prefix: &str, records: u64) {
+    let found = proved(site, broker, prefix);
+    let empty = Value::Array(Vec::new());
+    for hour in &found {
+        assert_eq!((&hour["faults"], &hour["notes"]), (&empty, &empty), "{hour}");
+    }
+    let sum: u64 = found.iter().map(|hour| hour["kafka_records"].as_u64().expect("records")).sum();
+    assert_eq!(sum, records);
 }
 
 #[test]
@@ -87,6 +124,7 @@ fn a_dead_boxs_volume_is_drained_into_its_topic_once_whatever_ends_the_drain() {
     let nonces = read.nonces();
     assert_eq!((nonces.len(), read.rows()), (3000, 3000), "each stands once");
     assert_eq!(nonces, site.audit().nonces(), "the objects have the same");
+    check_proved(&site, broker.address, "", read.rows());
 }
 
 #[test]

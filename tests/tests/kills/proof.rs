@@ -3,7 +3,7 @@
 
 use crate::world::{PREFIX, TOPIC, World};
 use brink_tests::{asking, process, services::Python, topic::Topic};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
 /// What was asked, by nonce.
@@ -65,17 +65,19 @@ fn audited(world: &World, keys: &[String]) -> u64 {
     let credentials = world.server.credentials();
     let credentials = credentials.to_str().expect("a text");
     let (url, endpoint) = (world.server.url(PREFIX), world.server.endpoint());
+    let broker = world.broker.address.to_string();
     let rows = hours.iter().map(|hour| {
         let place = ["--store", &url, "--endpoint", endpoint, "--credentials", credentials];
-        let question = ["audit", "--json", "--topic", TOPIC, "--hour", hour];
+        let question = ["audit", "--json", "--topic", TOPIC, "--hour", hour, "--kafka", &broker];
         let output = process::shipper(&[&question[..], &place].concat());
         let said = String::from_utf8_lossy(&output.stdout);
         assert!(output.status.success(), "{hour}: {said}");
         let audit: Value = serde_json::from_str(&said).expect("JSON");
         println!(
-            "shipper audit: {hour} is whole, {} rows of {} objects",
-            audit["rows"], audit["objects"]
+            "shipper audit: {hour} is whole, {} rows of {} objects, {} records in Kafka",
+            audit["rows"], audit["objects"], audit["kafka_records"]
         );
+        assert_eq!((&audit["notes"], &audit["kafka_records"]), (&json!([]), &audit["rows"]));
         audit["rows"].as_u64().expect("a number")
     });
     rows.sum()
