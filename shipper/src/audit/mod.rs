@@ -322,3 +322,61 @@ impl fmt::Display for Audit {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        objects::{manifest::Manifest, store::StoreConfig},
+        spool::chain::{Chain, ListSeal},
+    };
+    use std::{fs, path::Path};
+
+    const HOUR: u32 = 498_727;
+
+    /// Writes a manifest without objects of an edge's first start.
+    fn write(folder: &Path, edge: &str, hour: u32, seal: ListSeal) {
+        let mut chain = Chain::new(format!("{edge}/7/impressions").parse().unwrap());
+        chain.seal(Hour(hour), seal);
+        let manifest = Manifest::of(&chain).unwrap();
+        let path = folder.join(manifest.place().unwrap().key());
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, manifest.bytes()).unwrap();
+    }
+
+    /// Faults and notes of the hour, so long after it.
+    fn told(folder: &Path, after: Duration) -> [Vec<String>; 2] {
+        let name = |text: &str| Name::new(text).unwrap();
+        let question = Question {
+            topics: vec![name("impressions")],
+            hour: Hour(HOUR),
+            back: 24,
+            roster: ["quiet", "late", "dead", "unknown"].map(name).into(),
+            now: hours(HOUR + 1) + after,
+        };
+        let store = Store::open(&StoreConfig::Folder(folder.to_owned())).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let found = runtime.block_on(audit(&store, None, &question, &mut |_, _| {})).unwrap();
+        let text = |fault: &Fault| match fault {
+            Fault::Open { edge, .. } => format!("open {edge}"),
+            Fault::Absent { edge } => format!("absent {edge}"),
+            other => other.to_string(),
+        };
+        [found.faults, found.notes].map(|list| list.iter().map(text).collect())
+    }
+
+    #[test]
+    fn edges_that_have_not_closed_an_hour_are_named_and_so_are_those_that_were_not_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let closed = |hour| ListSeal { closed: Some(hour), last: false };
+        // One that had nothing to say, one that has said so of the hour before, one that had ended.
+        write(dir.path(), "quiet", HOUR, closed(HOUR));
+        write(dir.path(), "late", HOUR, closed(HOUR - 1));
+        write(dir.path(), "dead", HOUR - 3, ListSeal { closed: None, last: true });
+        let minutes = |count: u64| Duration::from_secs(60 * count);
+        let absent = ["absent dead", "absent unknown"].map(str::to_owned).to_vec();
+        let late = vec!["open late".to_owned()];
+        assert_eq!(told(dir.path(), minutes(29)), [absent.clone(), late.clone()]);
+        assert_eq!(told(dir.path(), minutes(31)), [[absent, late].concat(), Vec::new()]);
+    }
+}

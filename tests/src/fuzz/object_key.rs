@@ -1,5 +1,5 @@
-//! Names of streams, segments and objects: refused or written as they are read, and the order of
-//! keys is the order of the log.
+//! Names of streams, segments, objects and manifests: refused or written as they are read, and the
+//! order of keys is the order of the log.
 //!
 //! ```text
 //!  input = two objects: topic, hour, edge, incarnation, shard, first, count │ texts, as names
@@ -8,8 +8,11 @@
 use super::{feature::reached, input::Input};
 use brink_proto::ids::{Hour, Incarnation, Name, Sequence, ShardId, StreamId};
 use brink_shipper::{
-    objects::key,
-    spool::segment::{file_name, generation_of},
+    objects::{key, manifest::ManifestName},
+    spool::{
+        chain::ChainId,
+        segment::{file_name, generation_of},
+    },
 };
 
 /// The last hour whose year has four digits.
@@ -27,6 +30,8 @@ pub fn object_key(data: &[u8]) {
     let (one, other) = (place(&mut input), place(&mut input));
     assert_eq!(spelled(&one).cmp(&spelled(&other)), one.cmp(&other), "{one:?} {other:?}");
     reached(one.cmp(&other));
+    let (one, other) = (manifest(&one), manifest(&other));
+    assert_eq!(one.key().cmp(&other.key()), told(&one).cmp(&told(&other)), "{one:?} {other:?}");
     let text = String::from_utf8_lossy(input.rest());
     text.lines().for_each(names);
 }
@@ -48,7 +53,28 @@ fn spelled((topic, hour, edge, incarnation, shard, first, last): &Place) -> Stri
     key
 }
 
+/// The manifest of an object's chain that has its first sequence for a number.
+fn manifest((topic, hour, edge, incarnation, _, first, _): &Place) -> ManifestName {
+    let id = ChainId { edge: *edge, incarnation: *incarnation, topic: *topic };
+    let name = ManifestName { id, number: first.0, hour: *hour };
+    assert_eq!(ManifestName::read(&name.key()), Some(name));
+    name
+}
+
+/// What decides where a manifest's name stands.
+fn told(name: &ManifestName) -> (Name, Hour, Name, Incarnation, u64) {
+    (name.id.topic, name.hour, name.id.edge, name.id.incarnation, name.number)
+}
+
 fn names(text: &str) {
+    if let Some(name) = ManifestName::read(text) {
+        assert_eq!(name.key(), text);
+        reached("manifest");
+    }
+    if let Ok(chain) = text.parse::<ChainId>() {
+        assert_eq!(chain.to_string().parse(), Ok(chain), "{text}");
+        reached("chain");
+    }
     if let Ok(stream) = text.parse::<StreamId>() {
         assert_eq!(stream.to_string().parse(), Ok(stream), "{text}");
         reached("stream");
@@ -70,8 +96,8 @@ fn names(text: &str) {
 }
 
 pub(super) fn seeds() -> Vec<Vec<u8>> {
-    let texts =
-        "nyc3_px_07/1795413912345/3/impressions\n0000000012.seg\n+7.seg\nname_1\na/1/70000/t";
+    let texts = "nyc3_px_07/1795413912345/3/impressions\n0000000012.seg\n+7.seg\nname_1\na/1/70000/t\na/1/t\n\
+         _manifests/ds=t/dt=2026-11-23/hour=07/a-00000000000000000001-00000000000000000002.json";
     let first = [[1; 40].as_slice(), &[2; 40], texts.as_bytes()].concat();
     let equal = [[7; 80].as_slice(), texts.as_bytes()].concat();
     vec![first, equal, Vec::new()]
