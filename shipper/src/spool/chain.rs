@@ -234,9 +234,10 @@ impl Chain {
         self.list.get_or_insert(empty)
     }
 
-    /// Ends the list, which is an empty one of `hour` if there is none.
+    /// Ends the list, which is an empty one of `hour` if there is none. What was sealed before
+    /// stays as it is: its manifest may exist.
     pub(crate) fn seal(&mut self, hour: Hour, seal: ListSeal) {
-        self.open(hour).seal = Some(seal);
+        self.open(hour).seal.get_or_insert(seal);
     }
 
     /// The sealed list is a manifest now, with this digest.

@@ -139,9 +139,15 @@ fn an_earlier_start_has_its_last_manifest_once_all_of_it_is_here() {
     // A list that was sealed before the crash is the manifest that was meant, whatever comes.
     chain.seal(HOUR, ListSeal::default());
     let sealed = SinkCursor { chains: vec![chain.clone()], ..SinkCursor::default() };
-    let lists = Lists::new(author(), &sealed, 0);
+    let mut lists = Lists::new(author(), &sealed, 0);
     assert_eq!(lists.unfinished(), [earlier]);
-    assert_eq!(lists.manifest(&earlier), Manifest::of(&chain));
+    let meant = Manifest::of(&chain).unwrap();
+    assert_eq!(lists.manifest(&earlier).as_ref(), Some(&meant));
+    let due = lists.poll_last().unwrap();
+    assert_eq!(tell(&mut lists, due), meant, "a stop that comes first changes nothing");
+    let due = lists.poll_last().unwrap();
+    let last = tell(&mut lists, due);
+    assert_eq!((last.last, last.number, lists.poll_last()), (true, 1, None));
 }
 
 #[test]
