@@ -133,8 +133,8 @@ impl Hdfs {
         let temporary = format!("{}/{name}.{chance:016x}", self.temporary);
         let moved = async {
             within(key, WRITE_TIMEOUT, write(client, &temporary, payload)).await?;
-            let folder = path.rsplit_once('/').map_or("/", |(folder, _)| folder);
-            within(key, ANSWER_TIMEOUT, client.mkdirs(folder, 0o755, true)).await?;
+            let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+            within(key, ANSWER_TIMEOUT, client.mkdirs(&format!("{folder}/"), 0o755, true)).await?;
             within(key, ANSWER_TIMEOUT, client.rename(&temporary, &path, overwrite)).await
         };
         let moved = moved.await;
