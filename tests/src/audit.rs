@@ -8,6 +8,20 @@ use std::{
     path::Path,
 };
 
+/// The hours that objects below a folder lie in, as `shipper audit` takes them.
+///
+/// # Panics
+/// When the folder cannot be read.
+#[must_use]
+pub fn hours(objects: &Path) -> BTreeSet<String> {
+    let part = |path: &Path, up: usize| {
+        let name = path.ancestors().nth(up).and_then(Path::file_name).expect("a folder");
+        name.to_str().and_then(|n| n.split_once('=')).expect("a partition").1.to_owned()
+    };
+    let paths = readback::objects_below(objects).expect("objects");
+    paths.iter().map(|path| format!("{}T{}", part(path, 2), part(path, 1))).collect()
+}
+
 /// The rows of all objects: by stream, sequences with their nonces.
 #[derive(Debug, Default)]
 pub struct Audit {

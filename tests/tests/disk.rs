@@ -5,13 +5,14 @@ use brink_proto::ids::Sequence;
 use brink_shipper::spool::segment;
 use brink_tests::{
     appliance::{Extra, eventually},
+    audit::hours,
     process::{self, Serving},
     sim::random::Random,
     site::Site,
     status::Status,
     volume::Volume,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use std::{
     collections::BTreeSet,
     fs,
@@ -250,7 +251,7 @@ impl Left {
     }
 
     /// Stops, and says which nonces and which sequences are missing.
-    fn conclude(self, serving: Serving) -> (BTreeSet<String>, Vec<i64>) {
+    fn conclude(&self, serving: Serving) -> (BTreeSet<String>, Vec<i64>) {
         assert_eq!(serving.connect().get("/i.gif?n=after").status, 200);
         assert_eq!(serving.stop().code(), Some(0));
         let audit = self.site.audit();
@@ -260,6 +261,26 @@ impl Left {
         assert!(rows.is_subset(&all));
         (all.difference(&rows).cloned().collect(), audit.holes())
     }
+}
+
+/// What `shipper audit` finds lost, with the reason that a manifest gives; it finds nothing else.
+fn lost(site: &Site) -> Vec<(u64, String)> {
+    let objects = site.path().join("objects");
+    let store = format!("file:{}", objects.display());
+    let faults = |hour: &String| {
+        let output = process::shipper(&[
+            "audit", "--store", &store, "--hour", hour, "--back", "1", "--json",
+        ]);
+        let found: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        found["faults"].as_array().expect("faults").clone()
+    };
+    let told = |fault: Value| {
+        assert_eq!(fault["fault"], "lost", "{fault}");
+        let number = |key: &str| fault[key].as_u64().expect("a number");
+        assert_eq!(number("from") + 1, number("to"), "{fault}");
+        (number("from"), fault["reason"].as_str().expect("a reason").to_owned())
+    };
+    hours(&objects).iter().flat_map(faults).map(told).collect()
 }
 
 /// The copies in the quarantine folder, by name.
@@ -290,6 +311,7 @@ fn a_corrupt_payload_is_quarantined_and_the_frames_around_it_are_delivered() {
     let (missing, holes) = left.conclude(serving);
     assert_eq!(missing, [DAMAGED.to_string()].into());
     assert_eq!(holes, [DAMAGED as i64]);
+    assert_eq!(lost(&left.site), [(DAMAGED as u64, "corrupt".to_owned())]);
 }
 
 #[test]
@@ -308,6 +330,7 @@ fn a_corrupt_header_is_quarantined_and_its_events_are_known_to_be_missing() {
     let (missing, holes) = left.conclude(serving);
     assert_eq!(missing, [DAMAGED.to_string()].into());
     assert_eq!(holes, [DAMAGED as i64]);
+    assert_eq!(lost(&left.site), [(DAMAGED as u64, "missing".to_owned())]);
 }
 
 #[test]

@@ -10,10 +10,10 @@ mod forgotten;
 mod leaders;
 mod traffic;
 
-use brink_shipper::objects::readback;
 use brink_tests::{
     appliance::eventually,
     asking::let_live,
+    audit::hours,
     http::Client,
     process,
     proxy::Proxy,
@@ -24,11 +24,9 @@ use brink_tests::{
 };
 use serde_json::Value;
 use std::{
-    collections::BTreeSet,
     fs,
     net::{SocketAddr, TcpListener},
     os::unix::fs::PermissionsExt,
-    path::{Path, PathBuf},
     process::{Command, Stdio},
     time::Duration,
 };
@@ -66,13 +64,6 @@ fn every_event_stands_in_its_topic_once_and_in_order() {
 /// What `shipper audit` finds in each hour that a site has objects of, Kafka included.
 fn proved(site: &Site, broker: SocketAddr, prefix: &str) -> Vec<Value> {
     let objects = site.path().join("objects");
-    let paths = readback::objects_below(&objects).expect("objects");
-    let part = |path: &Path, up: usize| {
-        let name = path.ancestors().nth(up).and_then(Path::file_name).expect("a folder");
-        name.to_str().and_then(|n| n.split_once('=')).expect("a partition").1.to_owned()
-    };
-    let hour = |path: &PathBuf| format!("{}T{}", part(path, 2), part(path, 1));
-    let hours: BTreeSet<String> = paths.iter().map(hour).collect();
     let (store, broker) = (format!("file:{}", objects.display()), broker.to_string());
     let place = ["--store", &store, "--kafka", &broker, "--kafka-prefix", prefix, "--json"];
     let audit = |hour: &String| {
@@ -80,7 +71,7 @@ fn proved(site: &Site, broker: SocketAddr, prefix: &str) -> Vec<Value> {
         let errors = String::from_utf8_lossy(&output.stderr);
         serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{errors}"))
     };
-    hours.iter().map(audit).collect()
+    hours(&objects).iter().map(audit).collect()
 }
 
 /// Checks that each hour is whole, in objects, manifests and Kafka; so many records in all.
