@@ -71,7 +71,8 @@ pub(super) struct Hdfs {
     url: String,
     /// The folder of files that are not whole yet.
     temporary: String,
-    /// Made when it is needed first: it keeps the runtime that it was made in.
+    /// Made when it is needed first: it keeps the runtime that it was made in. Its connections to
+    /// data nodes are the process's, so there is one runtime that delivers.
     client: OnceLock<Client>,
 }
 
