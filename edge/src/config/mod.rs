@@ -39,6 +39,8 @@ pub struct EdgeConfig {
     pub spool: SpoolSettings,
     /// Where objects go.
     pub store: StoreConfig,
+    /// Requests a second that may go there.
+    pub store_requests_max: u32,
     /// When frames become objects.
     pub roll: RollPolicy,
     /// The Kafka cluster, if events go to one.

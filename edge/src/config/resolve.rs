@@ -87,9 +87,8 @@ pub fn resolve_text(
         let bytes = READ_BYTES_MAX as u64;
         memory.push(Line { what: "batches on their way to Kafka", bytes });
     }
-    let (store, roll) =
-        objects::resolve(&check, &file.objects, profile.objects.bytes_max_mib << 20)?;
-    if matches!(store, StoreConfig::Hdfs { .. }) {
+    let objects = objects::resolve(&check, &file.objects, profile.objects.bytes_max_mib << 20)?;
+    if matches!(objects.store, StoreConfig::Hdfs { .. }) {
         memory.push(Line { what: "packets on their way to HDFS", bytes: PACKETS_BYTES_MAX });
     }
     if let Some(tables) = &tables {
@@ -101,8 +100,9 @@ pub fn resolve_text(
         listeners,
         admin: address(&check, "admin.address", &file.admin.address)?,
         spool: spool(&check, &file.spool, &profile)?,
-        store,
-        roll,
+        store: objects.store,
+        store_requests_max: objects.requests_per_second_max,
+        roll: objects.roll,
         kafka,
         consent: policy,
         tables,

@@ -1,20 +1,18 @@
 //! Where events go, read from the appliance's configuration by somebody who is no appliance.
 
-use super::{Checker, ConfigError, KafkaSection, ObjectsSection, kafka, objects};
-use crate::{
-    kafka::config::KafkaConfig,
-    objects::{plan::RollPolicy, store::StoreConfig},
+use super::{
+    Checker, ConfigError, KafkaSection, ObjectsSection, kafka,
+    objects::{self, ObjectsConfig},
 };
+use crate::kafka::config::KafkaConfig;
 use serde::Deserialize;
 use std::{fs, path::Path};
 
 /// Where events go.
 #[derive(Debug, Clone)]
 pub struct Destinations {
-    /// Where objects go.
-    pub store: StoreConfig,
-    /// When frames become objects.
-    pub roll: RollPolicy,
+    /// Where objects go, and how.
+    pub objects: ObjectsConfig,
     /// The Kafka cluster, if events go to one.
     pub kafka: Option<KafkaConfig>,
 }
@@ -41,8 +39,8 @@ impl Destinations {
         let file: File = toml::from_str(&text)
             .map_err(|e| ConfigError::Text { file: path.to_owned(), text: e.to_string() })?;
         let check = Checker { file: path };
-        let (store, roll) = objects::resolve(&check, &file.objects, BYTES_MAX)?;
+        let objects = objects::resolve(&check, &file.objects, BYTES_MAX)?;
         let kafka = file.kafka.as_ref().map(|k| kafka::resolve(&check, k)).transpose()?;
-        Ok(Destinations { store, roll, kafka })
+        Ok(Destinations { objects, kafka })
     }
 }

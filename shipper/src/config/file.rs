@@ -26,6 +26,9 @@ pub struct ObjectsSection {
     /// Longest time that events wait for their object to fill.
     #[serde(default = "ms::<300_000>")]
     pub age_max_ms: u64,
+    /// For s3: requests a second, retries and all. What is not used is kept for ten seconds.
+    #[serde(default = "share_of_a_bucket")]
+    pub requests_per_second_max: u64,
 }
 
 /// `[kafka]`
@@ -80,4 +83,10 @@ fn number<const N: u64>() -> u64 {
 
 fn rows() -> u64 {
     4_000_000
+}
+
+/// 300 requests a second, which is the least that DigitalOcean allows for a bucket, over a fleet of
+/// a hundred.
+fn share_of_a_bucket() -> u64 {
+    3
 }

@@ -6,6 +6,17 @@ use crate::objects::{
     store::{STORE_URLS, StoreConfig, StorePlace},
 };
 
+/// The section, resolved.
+#[derive(Debug, Clone)]
+pub struct ObjectsConfig {
+    /// Where objects go.
+    pub store: StoreConfig,
+    /// Requests a second that may go there.
+    pub requests_per_second_max: u32,
+    /// When frames become objects.
+    pub roll: RollPolicy,
+}
+
 /// Where a store is.
 ///
 /// # Errors
@@ -26,7 +37,7 @@ pub fn resolve(
     check: &Checker<'_>,
     section: &ObjectsSection,
     bytes_max: u64,
-) -> Result<(StoreConfig, RollPolicy), ConfigError> {
+) -> Result<ObjectsConfig, ConfigError> {
     let place = StorePlace {
         url: &section.url,
         endpoint: section.endpoint.as_deref(),
@@ -39,5 +50,11 @@ pub fn resolve(
         rows_max: check.within("objects.rows_max", section.rows_max, 1, 100_000_000)?,
         age_max: check.millis("objects.age_max_ms", section.age_max_ms, 100)?,
     };
-    Ok((store(check, "objects.url", place)?, roll))
+    let requests = section.requests_per_second_max;
+    let requests = check.within("objects.requests_per_second_max", requests, 1, 10_000)?;
+    Ok(ObjectsConfig {
+        store: store(check, "objects.url", place)?,
+        requests_per_second_max: requests as u32,
+        roll,
+    })
 }

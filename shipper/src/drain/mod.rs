@@ -147,7 +147,7 @@ pub fn drain(
 ) -> Result<Drained, DrainError> {
     let folder = SpoolFolder::open_as_it_is(path, second)?;
     check_sinks(path, to, without)?;
-    let store = Store::open(&to.store)?;
+    let store = Store::open_within(&to.objects.store, to.objects.requests_per_second_max)?;
     let tls = to.kafka.as_ref().and_then(|kafka| kafka.tls.as_ref()).map(Tls::new).transpose()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let draining = Draining::start(&folder, to, store, tls)?;
@@ -243,7 +243,7 @@ impl Draining {
             incarnation: None,
             topics: Vec::new(),
             store,
-            policy: RollPolicy { age_max: to.roll.age_max.min(AGE_MAX), ..to.roll },
+            policy: RollPolicy { age_max: to.objects.roll.age_max.min(AGE_MAX), ..to.objects.roll },
             start: starts.next().unwrap_or_default(),
             counters: Arc::new(ObjectCounters::default()),
             spool_counters: Arc::clone(&counters),

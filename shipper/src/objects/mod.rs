@@ -6,7 +6,7 @@
 //! - [`plan`]: which frames become which object. Pure.
 //! - [`encode`]: the encoder thread, rows into Parquet. [`footer`]: what an object says of itself.
 //! - [`credentials`]: the secrets of a store, from a file. [`store`]: one conditional PUT, and what
-//!   to make of its answer. [`hdfs`]: one that is HDFS.
+//!   to make of its answer. [`hdfs`]: one that is HDFS. `budget`: how many requests a second.
 //! - [`options`]: where a store is, as a command line says it.
 //! - [`readback`]: objects as a consumer sees them.
 //! - [`manifest`]: what tells of the objects of an hour. `lists`: when one is due. Pure.
@@ -24,4 +24,5 @@ pub mod readback;
 pub mod sink;
 pub mod store;
 
+mod budget;
 mod lists;

@@ -6,6 +6,7 @@
 //! overwritten.
 
 use super::{
+    budget::Budget,
     credentials::{Credentials, CredentialsError},
     footer::{Footer, ObjectFooter, footer},
     hdfs::{self, Hdfs},
@@ -100,6 +101,13 @@ impl StoreConfig {
     /// # Errors
     /// [`StoreConfigError`] when the settings cannot work.
     pub fn client(&self) -> Result<Arc<dyn ObjectStore>, StoreConfigError> {
+        self.client_within(None)
+    }
+
+    fn client_within(
+        &self,
+        budget: Option<Budget>,
+    ) -> Result<Arc<dyn ObjectStore>, StoreConfigError> {
         match self {
             StoreConfig::Folder(path) => {
                 let failed = |source| StoreConfigError::Folder { path: path.clone(), source };
@@ -120,6 +128,9 @@ impl StoreConfig {
                     .with_conditional_put(S3ConditionalPut::ETagMatch)
                     .with_retry(retry)
                     .with_client_options(client);
+                if let Some(budget) = budget {
+                    builder = builder.with_http_connector(budget);
+                }
                 if let Some(path) = credentials {
                     let Credentials { access_key, secret_key } = Credentials::read(path)?;
                     builder =
@@ -235,11 +246,25 @@ impl Store {
     /// # Errors
     /// [`StoreConfigError`] when the settings cannot work.
     pub fn open(config: &StoreConfig) -> Result<Store, StoreConfigError> {
+        Store::opened(config, None)
+    }
+
+    /// Opens a store of which S3 gets no more requests a second than this, but for what it did not
+    /// get in the ten seconds before.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn open_within(config: &StoreConfig, per_second: u32) -> Result<Store, StoreConfigError> {
+        Store::opened(config, Some(Budget::new(per_second)))
+    }
+
+    fn opened(config: &StoreConfig, budget: Option<Budget>) -> Result<Store, StoreConfigError> {
         let leftovers = match config {
             StoreConfig::Hdfs { .. } => Leftovers::Files,
             StoreConfig::Folder(_) | StoreConfig::S3 { .. } => Leftovers::None,
         };
-        Ok(Store { store: config.client()?, condition: Condition::Honoured, leftovers })
+        let store = config.client_within(budget)?;
+        Ok(Store { store, condition: Condition::Honoured, leftovers })
     }
 
     /// Finds out what the store makes of conditions, with an object that nobody reads: it is

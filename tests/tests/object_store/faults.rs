@@ -10,7 +10,11 @@ use brink_tests::{
     },
     site::Site,
 };
-use std::{collections::BTreeSet, fs, time::Duration};
+use std::{
+    collections::BTreeSet,
+    fs,
+    time::{Duration, Instant},
+};
 
 /// A server, a proxy in front of it, and an appliance that knows only the proxy.
 struct World {
@@ -250,4 +254,23 @@ fn an_object_of_somebody_else_under_our_key_stays_and_ours_goes_aside() {
 #[test]
 fn so_it_does_in_a_store_that_ignores_the_condition() {
     conflict(Some(Fault::IgnoreCondition));
+}
+
+#[test]
+fn no_more_requests_go_to_a_store_than_it_is_to_get() {
+    let Some(server) = S3Server::start() else { return };
+    let proxy = Proxy::start(server.address(), server.secret());
+    let site = site(&server, &settings(&server, &proxy.endpoint()))
+        .with("requests_per_second_max = 1000", "requests_per_second_max = 1")
+        .with("age_max_ms = 100", "age_max_ms = 200");
+    let started = Instant::now();
+    let mut world = World { serving: site.serve(), server, proxy, site, asked: BTreeSet::new() };
+    // What is kept for ten seconds goes at once, and then one a second.
+    let (at_once, more) = (10, 4);
+    eventually("there is more to be sent than may go at once", || {
+        world.ask();
+        world.proxy.seen().len() > at_once + more
+    });
+    assert!(started.elapsed() >= Duration::from_secs(more as u64), "{:?}", started.elapsed());
+    world.conclude();
 }

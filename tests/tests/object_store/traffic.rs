@@ -32,7 +32,8 @@ pub(crate) fn site(server: &S3Server, settings: &str) -> Site {
 
 /// The same for any store, with further keys of `[objects]`.
 pub(crate) fn site_at(store: &str, settings: &str) -> Site {
-    let site = Site::new(&DURABLE).with("age_max_ms = 60000", "age_max_ms = 100");
+    let often = "age_max_ms = 100\nrequests_per_second_max = 1000";
+    let site = Site::new(&DURABLE).with("age_max_ms = 60000", often);
     let url = format!("url = \"file:{}/objects\"", site.path().display());
     site.with(&url, &format!("url = \"{store}\"\n{settings}"))
 }
