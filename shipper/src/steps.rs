@@ -71,6 +71,10 @@ steps! {
     ObjectAnswered = "object_answered",
     /// One that an earlier start had sealed was found in the store; the cursor does not say so.
     ObjectFound = "object_found",
+    /// What a manifest says is durable, and it is not sent.
+    ManifestSealed = "manifest_sealed",
+    /// The store has a manifest and has said so; the cursor does not.
+    ManifestAnswered = "manifest_answered",
     /// A stream is numbered for the broker, durably, and nothing of it is sent.
     LineageDurable = "lineage_durable",
     /// A batch is with the kernel, and not acknowledged.

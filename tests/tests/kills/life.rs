@@ -84,6 +84,7 @@ fn passages(step: Step) -> u64 {
         Step::SegmentNamed | Step::SegmentHeaded => 2,
         Step::ObjectSealed | Step::ObjectEncoded | Step::ObjectAnswered => 2,
         Step::SegmentReleased | Step::ObjectFound | Step::LineageDurable => 1,
+        Step::ManifestSealed | Step::ManifestAnswered => 1,
         Step::StartCounted | Step::LogRecovered | Step::LogDrained => 1,
     }
 }

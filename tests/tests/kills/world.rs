@@ -40,7 +40,8 @@ impl World {
         let site = Site::new(&Extra { listener, sections: &sections, ..Extra::default() });
         let folder = format!("url = \"file:{}/objects\"", site.path().display());
         let place = format!(
-            "url = \"{}\"\nendpoint = \"{}\"\ncredentials = \"{}\"",
+            "url = \"{}\"\nendpoint = \"{}\"\ncredentials = \"{}\"\n\
+             requests_per_second_max = 1000",
             server.url(PREFIX),
             store.endpoint(),
             server.credentials().display()

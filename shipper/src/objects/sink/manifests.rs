@@ -1,12 +1,15 @@
 //! What was delivered is listed, and lists become manifests.
 
 use super::{Alarm, Command, Ended, ObjectSink, Work};
-use crate::objects::{
-    lists::{Delivery, Due},
-    manifest,
-    store::Same,
+use crate::{
+    objects::{
+        lists::{Delivery, Due},
+        manifest,
+        store::Same,
+    },
+    spool::chain::ChainId,
+    steps::Step,
 };
-use crate::spool::chain::ChainId;
 use bytes::Bytes;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -103,6 +106,7 @@ impl ObjectSink {
     async fn tell(&mut self, due: Due, work: &mut Work) -> Result<(), Ended> {
         let Some(chain) = work.lists.sealed(due) else { return Ok(()) };
         self.decide(Command::Chain(chain.clone())).await?;
+        Step::ManifestSealed.pass();
         work.lists.keep(chain);
         self.make_manifest(&due.id, work).await
     }
@@ -115,6 +119,7 @@ impl ObjectSink {
         let digest = manifest::digest(&bytes);
         let key = place.key();
         self.put(&key, &digest, Bytes::from(bytes), Same::Bytes).await?;
+        Step::ManifestAnswered.pass();
         self.counters.manifests.add(1);
         tracing::info!(key, objects = manifest.objects.len(), "manifest written");
         if manifest.last {
