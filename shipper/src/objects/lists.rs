@@ -156,6 +156,11 @@ impl Lists {
             false if all + more > ALL_LISTED_MAX => longest(),
             false => None,
         }?;
+        // What is in hand is in no list yet, and no list may say that its hour is told.
+        let in_hand = |of: &ChainId, hour: Hour| {
+            *of == id && delivery.hour.is_none_or(|delivered| delivered <= hour)
+        };
+        let pends = |of: &ChainId, hour: Hour| pends(of, hour) || in_hand(of, hour);
         let closed = self.closes(&chain.id, &pends).or(self.closed.get(&chain.id).copied());
         Some(self.due(chain, closed, false))
     }
@@ -191,7 +196,7 @@ impl Lists {
             if !self.is_own(id) && self.backlog == 0 && !pends(id, Hour(u32::MAX)) {
                 return Some(self.due(chain, self.closed.get(id).copied(), true));
             }
-            let closes = self.closes(id, &pends).filter(|_| self.is_own(id))?;
+            let closes = self.closes(id, &pends)?;
             Some(self.due(chain, Some(closes), false))
         })
     }
@@ -234,8 +239,12 @@ impl Lists {
         id.edge == self.author.edge && Some(id.incarnation) == self.author.incarnation
     }
 
-    /// The hour that is over for a chain, if that was not said already.
+    /// The hour that is over for a chain of this start, if that was not said already. Of an earlier
+    /// one the watermark says nothing.
     fn closes(&self, id: &ChainId, pends: &impl Fn(&ChainId, Hour) -> bool) -> Option<Hour> {
+        if !self.is_own(id) {
+            return None;
+        }
         let over = (self.watermark_ms.saturating_sub(self.grace_ms) / HOUR_MS).checked_sub(1)?;
         let over = Hour(u32::try_from(over).ok()?);
         let is_new = self.closed.get(id).is_none_or(|closed| *closed < over);

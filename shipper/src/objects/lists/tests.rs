@@ -117,6 +117,29 @@ fn a_list_that_is_full_becomes_a_manifest_and_so_does_the_longest_when_all_are()
 }
 
 #[test]
+fn no_manifest_closes_an_hour_of_which_something_is_in_hand_or_still_to_come() {
+    let now = u64::from(HOUR.0 + 1) * HOUR_MS + 121_000;
+    // Another shard's object of the hour that is over comes when one of the next is listed.
+    let mut lists = Lists::new(author(), &SinkCursor::default(), 0);
+    deliver(&mut lists, delivery(own(), 0, 0, 10, Hour(HOUR.0 + 1)));
+    lists.catch_up(now);
+    let late = delivery(own(), 1, 0, 5, HOUR);
+    let due = lists.in_the_way(&late, nothing).unwrap();
+    assert_eq!(tell(&mut lists, due).closed, Some(text(Hour(HOUR.0 - 1))));
+    deliver(&mut lists, late);
+    let due = lists.poll(nothing).unwrap();
+    assert_eq!(tell(&mut lists, due).closed, Some(text(HOUR)));
+    // What an earlier start has left comes at its own pace, and what this one writes beside it.
+    let earlier = ChainId { incarnation: Incarnation(START_MS - 5), ..own() };
+    let mut lists = Lists::new(author(), &SinkCursor::default(), 30);
+    lists.catch_up(now);
+    deliver(&mut lists, delivery(earlier, 0, 0, 10, Hour(HOUR.0 - 9)));
+    lists.take(&earlier.stream(0), 20);
+    let due = lists.in_the_way(&delivery(earlier, 0, 10, 20, Hour(HOUR.0 - 8)), nothing).unwrap();
+    assert_eq!(tell(&mut lists, due).closed, None);
+}
+
+#[test]
 fn an_earlier_start_has_its_last_manifest_once_all_of_it_is_here() {
     let earlier = ChainId { incarnation: Incarnation(START_MS - 5), ..own() };
     let mut chain = Chain::new(earlier);
