@@ -21,6 +21,9 @@ const LIFE_MS_MAX: u64 = 1200;
 /// How long a step is waited for; then it is killed from outside after all.
 const STEP_MAX: Duration = Duration::from_millis(2500);
 
+/// The same for what tells of what is delivered: before it all that earlier lives have left is.
+const TOLD_MAX: Duration = Duration::from_secs(20);
+
 /// From a start to a stop, and the longest time from there to a kill.
 const STOP_AT: Duration = Duration::from_millis(600);
 const STOP_MS_MAX: u64 = 200;
@@ -109,10 +112,12 @@ struct Killer<'w> {
 impl<'w> Killer<'w> {
     fn new(world: &'w World, process: u32, aim: Moment, random: &Random) -> Killer<'w> {
         let within = |ms: u64| Duration::from_micros(random.within(0..ms * 1000));
-        let stops = matches!(aim, Moment::Stop | Moment::Step(Step::LogDrained));
+        let is_told = matches!(aim, Moment::Step(Step::ManifestSealed | Step::ManifestAnswered));
+        let stops = matches!(aim, Moment::Stop | Moment::Step(Step::LogDrained)) || is_told;
         let kill_at = match aim {
             Moment::Any => within(LIFE_MS_MAX),
             Moment::Stop => STOP_AT + within(STOP_MS_MAX),
+            Moment::Step(_) if is_told => TOLD_MAX,
             Moment::Step(_) | Moment::ObjectUnderWay => STEP_MAX,
         };
         Killer {

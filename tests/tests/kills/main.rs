@@ -39,16 +39,17 @@ fn no_kill_at_any_step_loses_an_event_or_delivers_one_twice() {
     let (mut asked, mut tally) = (Asked::default(), Tally::new(kills()));
     let weather = Weather::new(&world);
     thread::scope(|scope| {
+        let changes = weather.changes();
         let changing = scope.spawn(|| weather.change());
         let random = Random::new(5);
         let mut lives = 0;
         while let Some(aim) = tally.aim(&random) {
             let died = life::live(&world, &weather, (lives, aim), &random, &mut asked);
-            died.into_iter().for_each(|moment| tally.count(moment));
+            died.into_iter().for_each(|moment| tally.count(aim, moment));
             lives += 1;
             assert!(lives < 2 * tally.wanted() + 60, "steps are not met:\n{tally}");
         }
-        weather.settle();
+        drop(changes);
         changing.join().expect("the weather changes");
     });
     let (seconds, storms) = (begun.elapsed().as_secs(), weather.storms());

@@ -43,6 +43,8 @@ impl Moment {
 pub(crate) struct Tally {
     wanted: u64,
     counts: BTreeMap<Moment, u64>,
+    /// Kills that were meant for a moment and came at another.
+    missed: BTreeMap<Moment, u64>,
     last: Option<Moment>,
 }
 
@@ -50,7 +52,7 @@ impl Tally {
     /// So many kills are wanted, and a fiftieth of them at each named moment: twenty of a thousand.
     pub(crate) fn new(wanted: u64) -> Tally {
         let counts = Moment::named().chain([Moment::Any]).map(|moment| (moment, 0));
-        Tally { wanted, counts: counts.collect(), last: None }
+        Tally { wanted, counts: counts.collect(), missed: BTreeMap::new(), last: None }
     }
 
     pub(crate) fn wanted(&self) -> u64 {
@@ -83,17 +85,21 @@ impl Tally {
         Some(if aim == found { Moment::ObjectUnderWay } else { aim })
     }
 
-    pub(crate) fn count(&mut self, moment: Moment) {
+    pub(crate) fn count(&mut self, aim: Moment, moment: Moment) {
         *self.counts.entry(moment).or_default() += 1;
+        if moment != aim {
+            *self.missed.entry(aim).or_default() += 1;
+        }
         self.last = Some(moment);
     }
 }
 
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{:<22}{:>6}", "killed at", "kills")?;
+        writeln!(f, "{:<22}{:>6}{:>8}", "killed at", "kills", "missed")?;
         for moment in Moment::named().chain([Moment::Any]) {
-            writeln!(f, "{:<22}{:>6}", moment.label(), self.counts[&moment])?;
+            let missed = self.missed.get(&moment).copied().unwrap_or_default();
+            writeln!(f, "{:<22}{:>6}{missed:>8}", moment.label(), self.counts[&moment])?;
         }
         write!(f, "{:<22}{:>6}", "", self.counts.values().sum::<u64>())
     }

@@ -107,15 +107,25 @@ impl<'w> Weather<'w> {
         self.storm.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lets the storm that there is be the last one.
-    pub(crate) fn settle(&self) {
-        // ORDER: Relaxed, a flag that stands for itself.
-        self.settled.store(true, Ordering::Relaxed);
+    /// Lets the storm that there is when this is dropped be the last one: also where a test has
+    /// failed, for somebody waits for the end.
+    pub(crate) fn changes(&self) -> Changes<'_> {
+        Changes(&self.settled)
     }
 
     /// How many there were.
     pub(crate) fn storms(&self) -> u64 {
         // ORDER: Relaxed, a number that stands for itself.
         self.storms.load(Ordering::Relaxed)
+    }
+}
+
+/// While this lives, the weather changes.
+pub(crate) struct Changes<'w>(&'w AtomicBool);
+
+impl Drop for Changes<'_> {
+    fn drop(&mut self) {
+        // ORDER: Relaxed, a flag that stands for itself.
+        self.0.store(true, Ordering::Relaxed);
     }
 }
