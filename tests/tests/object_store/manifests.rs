@@ -73,6 +73,27 @@ fn a_kill_at_any_arrow_of_a_manifest_leaves_an_hour_that_is_proved_whole() {
 }
 
 #[test]
+fn a_stop_whose_last_manifest_is_not_taken_ends_in_time_and_the_next_start_goes_on() {
+    let Some(server) = S3Server::start() else { return };
+    let proxy = Proxy::start(server.address(), server.secret());
+    let site = site(&server, &proxy).with("deliver_ms = 100000", "deliver_ms = 500");
+    let asked: BTreeSet<String> = (0..40).map(|n| n.to_string()).collect();
+    for fault in [Fault::Answer(503), Fault::HoldAnswer] {
+        proxy.inject_always(fault, MANIFESTS);
+        let serving = site.serve();
+        if matches!(fault, Fault::Answer(_)) {
+            ask(&serving, &asked);
+        }
+        eventually("all is delivered", || serving.status().sink()["pending"] == 0);
+        assert_eq!(serving.stop().code(), Some(0));
+        proxy.clear();
+    }
+    let site = site.with("deliver_ms = 500", "deliver_ms = 100000");
+    assert_eq!(site.serve().stop().code(), Some(0));
+    assert_eq!(delivered(&server, &site).nonces(), asked);
+}
+
+#[test]
 fn a_manifest_of_somebody_else_under_our_key_stays_and_ours_goes_aside() {
     let Some(server) = S3Server::start() else { return };
     let proxy = Proxy::start(server.address(), server.secret());
