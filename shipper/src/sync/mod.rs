@@ -150,7 +150,8 @@ pub async fn sync(
 ) -> Result<Sync, SyncError> {
     let sides = Arc::new(sides);
     let mut done = Sync::default();
-    // Manifests come last: what they name is there before them.
+    // Manifests come last: what they name is there before them, but for what has come into a folder
+    // of SOURCE since it was listed.
     let mut folders = listed(&sides.source, "").await.map_err(SyncError::Source)?.folders;
     folders.retain(|folder| {
         let is_ours = folder.starts_with("ds=") || ["_conflict", "_manifests"].contains(&&**folder);
