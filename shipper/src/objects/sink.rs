@@ -186,7 +186,7 @@ impl ObjectSink {
                         }
                     }
                 }
-                Ok(Notice::Lost { stream, end }) => {
+                Ok(Notice::Lost { stream, end, .. }) => {
                     let missing = planner.handle_lost(stream, end);
                     lists.take(&stream, missing);
                     missing

@@ -38,8 +38,7 @@ pub(crate) struct Again {
 impl Again {
     /// Whether a notice is told here.
     pub(crate) fn tells(&self, notice: &Notice) -> bool {
-        let passed = matches!(notice, Notice::Frame(frame) if frame.position < self.from);
-        notice.topic() == self.topic && !passed
+        notice.topic() == self.topic && notice.position() >= Some(self.from)
     }
 }
 

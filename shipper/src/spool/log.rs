@@ -172,7 +172,8 @@ impl<F> Log<F> {
             let of_stream = frames.iter().filter(|f| f.batch.stream == promised.stream);
             let found = of_stream.map(|f| f.batch.end_sequence()).max();
             if found.is_none_or(|end| end < promised.end) {
-                index.push(Notice::Lost { stream: promised.stream, end: promised.end });
+                let position = LogPosition::new(generation, segment.summary.end);
+                index.push(Notice::Lost { stream: promised.stream, end: promised.end, position });
             }
         }
         segment.index = Some(index);

@@ -178,6 +178,8 @@ pub enum Notice {
         stream: StreamId,
         /// The sequence behind the last lost event.
         end: Sequence,
+        /// Behind the frames of the segment that has lost them.
+        position: LogPosition,
     },
     /// What is told of a topic behind this is told again.
     Again {
@@ -196,6 +198,16 @@ impl Notice {
             Notice::Frame(frame) => frame.batch.stream.topic,
             Notice::Lost { stream, .. } => stream.topic,
             Notice::Again { topic, .. } => *topic,
+        }
+    }
+
+    /// Where in the log it is from, if it is from there.
+    #[must_use]
+    pub fn position(&self) -> Option<LogPosition> {
+        match self {
+            Notice::Frame(frame) => Some(frame.position),
+            Notice::Lost { position, .. } => Some(*position),
+            Notice::Again { .. } => None,
         }
     }
 }

@@ -365,7 +365,7 @@ pub fn audit(planet: &Planet, incarnation: u64, bounds: Bounds) -> (Vec<AuditFra
         };
         if reply.result.is_err() {
             let end = frame.batch.end_sequence();
-            lost.push(Notice::Lost { stream: frame.batch.stream, end });
+            lost.push(Notice::Lost { stream: frame.batch.stream, end, position: frame.position });
             continue;
         }
         let payload = &reply.bytes[brink_proto::frame::HEADER_BYTES..];

@@ -5,7 +5,10 @@
 //! by has to be read twice.
 
 use crate::spool::port::{Command, Notice};
-use brink_proto::{frame::LogPosition, ids::Name};
+use brink_proto::{
+    frame::{FrameHeader, LogPosition},
+    ids::Name,
+};
 use std::collections::BTreeMap;
 
 /// BOUND: frames of one topic in the lanes, 2 MiB of headers.
@@ -31,7 +34,7 @@ pub(super) struct Room {
 
 #[derive(Debug)]
 struct GoneBy {
-    /// The first frame that went by.
+    /// The first frame that went by, or news of lost ones.
     from: LogPosition,
     /// Whether the spool was asked for it.
     asked: bool,
@@ -51,8 +54,10 @@ impl Room {
                     self.gone_by.remove(&notice.topic());
                 }
                 // What was there at the start is told behind what came later, and lies before it.
-                Notice::Frame(frame) if frame.position < gone.from => {
-                    *gone = GoneBy { from: frame.position, asked: false };
+                Notice::Frame(FrameHeader { position, .. }) | Notice::Lost { position, .. }
+                    if *position < gone.from =>
+                {
+                    *gone = GoneBy { from: *position, asked: false };
                 }
                 Notice::Again { .. } | Notice::Frame(_) | Notice::Lost { .. } => {}
             }
@@ -93,7 +98,7 @@ impl Room {
 mod tests {
     use super::*;
     use brink_proto::{
-        frame::{BatchInfo, FrameHeader, SHED_REASONS},
+        frame::{BatchInfo, SHED_REASONS},
         ids::{Class, Hour, Sequence},
     };
 
@@ -158,5 +163,20 @@ mod tests {
         assert_eq!(room.ask(|_| Some(0)), Some(Command::Again { topic, from: at(2) }));
         room.admit(&Notice::Again { topic, from: at(2) }, 0, || true);
         assert_eq!(room.admit(&frame("a", 2), 0, || true), Admission::Enters);
+    }
+
+    #[test]
+    fn news_of_lost_frames_that_go_by_are_asked_for_as_frames_are() {
+        let mut room = Room::default();
+        let topic = Name::new("a").unwrap();
+        room.admit(&frame("a", 6), FULL, || true);
+        assert!(room.ask(|_| Some(0)).is_some());
+        // Nothing else is left of the segment, and nothing follows in the stream.
+        let stream = "e/3/0/a".parse().unwrap();
+        let lost = Notice::Lost { stream, end: Sequence(10), position: at(2) };
+        assert_eq!(room.admit(&lost, 0, || true), Admission::GoesBy);
+        assert_eq!(room.ask(|_| Some(0)), Some(Command::Again { topic, from: at(2) }));
+        room.admit(&Notice::Again { topic, from: at(2) }, 0, || true);
+        assert_eq!(room.admit(&lost, 0, || true), Admission::Enters);
     }
 }

@@ -38,7 +38,7 @@ impl Work {
                 }
                 (missing.unwrap_or(0), usize::from(missing.is_some()))
             }
-            Notice::Lost { stream, end } => (self.lane(stream).lost(end), 0),
+            Notice::Lost { stream, end, .. } => (self.lane(stream).lost(end), 0),
             Notice::Again { .. } => (0, 0),
         };
         if missing > 0 {
