@@ -2,7 +2,7 @@
 //! that want some things sooner than others.
 
 use brink_proto::{
-    frame::{FRAME_ALIGN, HEADER_BYTES},
+    frame::{FRAME_ALIGN, HEADER_BYTES, LogPosition},
     ids::{Sequence, StreamId},
 };
 use brink_shipper::{
@@ -294,6 +294,35 @@ fn a_topic_that_a_sink_let_go_by_is_told_again_in_its_order_and_no_other_one() {
     }
     assert_eq!(in_log.len(), 44);
     assert!(in_log.iter().all(|p| (p.offset() as usize).is_multiple_of(FRAME_ALIGN)));
+}
+
+#[test]
+fn what_waits_to_be_told_is_no_matter_of_memory() {
+    let ground = Ground::new(0);
+    let append = |spool: &mut Lone, rounds: usize| {
+        for round in 0..rounds {
+            assert!(spool.append("b", 3_000));
+            assert!(!round.is_multiple_of(40) || spool.append("a", 3_000));
+            spool.run(30);
+        }
+        spool.run(200);
+    };
+    // A segment takes 123 frames of one block, and nobody takes what is told.
+    let mut before = Lone::start(&ground, config(1)).expect("the disk works");
+    append(&mut before, 2000);
+    assert!(before.counters.indexed_max.read() <= 3 * 123, "live frames");
+    drop(before);
+    ground.disk.kill();
+    let mut spool = Lone::start(&ground, config(2)).expect("it starts");
+    append(&mut spool, 2000);
+    assert_eq!(frames(&spool.told_all()).count(), 2 * 2050);
+    let indexed = |spool: &Lone| spool.counters.indexed_max.read();
+    assert!(indexed(&spool) <= 4 * 123, "{} old and live frames", indexed(&spool));
+    // Few frames of a topic that is told again lie in all of it.
+    let from = LogPosition::new(1, 0);
+    assert!(spool.decide(&Command::Again { topic: spool.stream("a").topic, from }));
+    assert_eq!(frames(&spool.told_all()).count(), 2 * 50);
+    assert!(indexed(&spool) <= 4 * 123, "{} frames told again", indexed(&spool));
 }
 
 /// Batches of a topic that a sink does not take come with as many long ones that it takes.

@@ -48,6 +48,8 @@ pub struct SpoolCounters {
     pub file_bytes: Counter,
     /// Segments in the log.
     pub segments: Counter,
+    /// Most frames of the log whose headers were in memory at once.
+    pub indexed_max: Counter,
     /// Who holds the log. Looked at once a second, off the way of any request.
     held: Mutex<Vec<Held>>,
 }
@@ -68,6 +70,7 @@ impl SpoolCounters {
             live_bytes: Counter::default(),
             file_bytes: Counter::default(),
             segments: Counter::default(),
+            indexed_max: Counter::default(),
             held: Mutex::default(),
         }
     }

@@ -26,6 +26,16 @@ pub(crate) struct Place {
     pub(crate) until: u32,
 }
 
+/// What lies at a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Found {
+    Notice(Notice),
+    /// Headers that have to be read first, and enough were in this turn.
+    Later,
+    /// Nothing more, now.
+    Nothing,
+}
+
 /// A topic that is told again.
 pub(crate) struct Again {
     pub(crate) topic: Name,
@@ -72,10 +82,12 @@ impl Feeds {
         place.is_none_or(|place| place.generation > generation)
     }
 
-    /// Whether a segment's index is used.
-    pub(crate) fn uses(&self, generation: u32) -> bool {
-        let again = self.again.iter().any(|again| again.place.generation == generation);
-        again || !self.has_told(generation)
+    /// Whether a place stands in a segment, and its index is used. Of one that a place comes to
+    /// later the headers are read again: how much waits to be told is no matter of memory.
+    pub(crate) fn stands_in(&self, generation: u32) -> bool {
+        let again = self.again.iter().map(|again| again.place);
+        let mut places = again.chain(self.old).chain([self.live]);
+        places.any(|place| place.generation == generation)
     }
 
     /// Tells a topic again from there on.
@@ -188,14 +200,16 @@ mod tests {
     #[test]
     fn a_topic_is_told_again_from_its_place() {
         let mut feeds = Feeds::new(5, 1);
-        assert!(!feeds.has_told(2) && !feeds.has_told(5) && feeds.uses(2));
+        assert!(!feeds.has_told(2) && !feeds.has_told(5) && feeds.stands_in(5));
+        assert!(feeds.stands_in(0) && !feeds.stands_in(2), "2 waits, and so does its index");
         feeds.old = None;
-        assert!(feeds.has_told(4) && !feeds.uses(4) && !feeds.has_told(5));
+        assert!(feeds.has_told(4) && !feeds.stands_in(0) && !feeds.has_told(5));
         let topic = Name::new("t").unwrap();
         feeds.tell_again(topic, LogPosition::new(3, 8192));
         feeds.tell_again(topic, LogPosition::new(3, 4096));
         assert_eq!(feeds.again.len(), 1);
-        assert!(feeds.uses(3) && feeds.is_told_again(&frame(1)) && feeds.again[0].tells(&frame(1)));
+        assert!(feeds.stands_in(3) && feeds.is_told_again(&frame(1)));
+        assert!(feeds.again[0].tells(&frame(1)));
         feeds.tell_again(topic, LogPosition::new(3, 8192));
         assert!(!feeds.again[0].tells(&frame(1)));
     }

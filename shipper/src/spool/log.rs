@@ -32,7 +32,7 @@ pub(crate) struct Segment<F> {
     pub(crate) freed: Vec<StreamId>,
     /// Bytes of them.
     pub(crate) freed_bytes: u64,
-    /// What sinks are told of it, in order; dropped once every sink was told of them.
+    /// What sinks are told of it, in order; dropped where none of them stands in it.
     pub(crate) index: Option<Vec<Notice>>,
 }
 
@@ -177,6 +177,11 @@ impl<F> Log<F> {
             }
         }
         segment.index = Some(index);
+    }
+
+    /// Notices in the indexes.
+    pub(crate) fn indexed(&self) -> usize {
+        self.segments.values().filter_map(|segment| segment.index.as_ref()).map(Vec::len).sum()
     }
 
     /// Takes away the indexes that nobody uses; the open segment keeps its own.

@@ -6,7 +6,7 @@
 use super::{
     Held, Shared,
     cursors::{CursorFile, Cursors, Lineage, SinkCursor},
-    feeds::{Feeds, Place},
+    feeds::{Feeds, Found, Place},
     port::{Command, NOTICES_AHEAD, Notice, Pace, SpoolPort},
     quarantine,
     reads::Reader,
@@ -31,6 +31,10 @@ const GATHER: Duration = Duration::from_millis(75);
 /// BOUND: empty segments kept to be written again.
 const FREE_SEGMENTS_MAX: usize = 4;
 
+/// BOUND: segments whose headers are read for a port in one turn. Of small frames that is all of
+/// the segment, and the headers stay in memory until the turn ends.
+const WALKS_A_TURN: usize = 1;
+
 /// Between two looks at who holds the log.
 const HELD_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -46,6 +50,8 @@ pub(crate) struct Server<D: Disk, T: Timer> {
     held_at: Duration,
     /// When is looked next at what could be freed.
     pub(super) free_at: Duration,
+    /// Segments whose headers may still be read in this turn.
+    walks_left: usize,
     reader: Reader<D, T>,
 }
 
@@ -68,6 +74,7 @@ impl<D: Disk, T: Timer> Server<D, T> {
             names,
             held_at: Duration::ZERO,
             free_at: Duration::ZERO,
+            walks_left: 0,
             reader,
         };
         server.publish_held();
@@ -95,8 +102,7 @@ impl<D: Disk, T: Timer> Server<D, T> {
             }
             self.shared.is_sink_behind.set(ports.iter().any(|p| p.pace() == Pace::Behind));
             self.ports = ports;
-            let used = |generation| self.ports.iter().any(|port| port.feeds.uses(generation));
-            self.shared.log.borrow_mut().drop_indexes(used);
+            self.drop_indexes();
             self.release_segments().await;
             self.free_room().await;
             self.publish_figures();
@@ -179,8 +185,17 @@ impl<D: Disk, T: Timer> Server<D, T> {
         cursor.lineages.retain(|lineage| lives(&lineage.stream));
     }
 
+    /// Lets go of the indexes in which no sink stands.
+    fn drop_indexes(&self) {
+        let mut log = self.shared.log.borrow_mut();
+        let most = &self.shared.counters.indexed_max;
+        most.set(most.read().max(log.indexed() as u64));
+        log.drop_indexes(|generation| self.ports.iter().any(|p| p.feeds.stands_in(generation)));
+    }
+
     /// Tells a sink as much as it has room for.
     async fn feed(&mut self, port: &mut SpoolPort) -> usize {
+        self.walks_left = WALKS_A_TURN;
         let mut notices = 0;
         while !port.notices.is_full() {
             let notice = match self.next_notice(port).await {
@@ -203,11 +218,14 @@ impl<D: Disk, T: Timer> Server<D, T> {
     }
 
     /// What has just come is told first, then what is told again, then what has waited.
-    async fn next_notice(&self, port: &mut SpoolPort) -> io::Result<Option<Notice>> {
+    async fn next_notice(&mut self, port: &mut SpoolPort) -> io::Result<Option<Notice>> {
         let feeds = &mut port.feeds;
-        while let Some(notice) = self.step(&mut feeds.live).await? {
-            if !feeds.is_told_again(&notice) {
-                return Ok(Some(notice));
+        loop {
+            match self.step(&mut feeds.live).await? {
+                Found::Notice(notice) if feeds.is_told_again(&notice) => {}
+                Found::Notice(notice) => return Ok(Some(notice)),
+                Found::Later => return Ok(None),
+                Found::Nothing => break,
             }
         }
         while let Some(again) = feeds.again.first_mut() {
@@ -216,10 +234,11 @@ impl<D: Disk, T: Timer> Server<D, T> {
                 return Ok(Some(Notice::Again { topic, from }));
             }
             match self.step(&mut again.place).await? {
-                Some(notice) if again.tells(&notice) => return Ok(Some(notice)),
-                Some(_) => {}
+                Found::Notice(notice) if again.tells(&notice) => return Ok(Some(notice)),
+                Found::Notice(_) => {}
+                Found::Later => return Ok(None),
                 // It has come to where the live ones are.
-                None => drop(feeds.again.remove(0)),
+                Found::Nothing => drop(feeds.again.remove(0)),
             }
         }
         let Some(mut old) = feeds.old else { return Ok(None) };
@@ -230,18 +249,11 @@ impl<D: Disk, T: Timer> Server<D, T> {
                 return Ok(None);
             }
         }
-        loop {
-            let notice = self.step(&mut old).await?;
-            feeds.old = notice.map(|_| old);
-            match notice {
-                Some(notice) if feeds.is_told_again(&notice) => {}
-                Some(notice) => {
-                    feeds.pace.took(&notice);
-                    return Ok(Some(notice));
-                }
-                None => return Ok(None),
-            }
-        }
+        let found = self.step(&mut old).await?;
+        feeds.old = (found != Found::Nothing).then_some(old);
+        let Found::Notice(notice) = found else { return Ok(None) };
+        feeds.pace.took(&notice);
+        Ok(Some(notice))
     }
 
     /// Whether what has waited goes slowly: as long as somebody is served, and as long as the log
@@ -251,25 +263,36 @@ impl<D: Disk, T: Timer> Server<D, T> {
         has_room && !self.shared.is_committer_done()
     }
 
-    /// The notice at a place, which moves behind it; nothing while there is none.
-    async fn step(&self, place: &mut Place) -> io::Result<Option<Notice>> {
+    /// The notice at a place, which moves behind it.
+    async fn step(&mut self, place: &mut Place) -> io::Result<Found> {
         loop {
             let (generation, at) = (place.generation, place.at);
             let found = self.shared.log.borrow().segment_from(generation);
-            let Some(found) = found.filter(|found| *found < place.until) else { return Ok(None) };
+            let Some(found) = found.filter(|found| *found < place.until) else {
+                return Ok(Found::Nothing);
+            };
             if found != generation {
                 *place = Place { generation: found, at: 0, ..*place };
                 continue;
             }
-            self.ensure_index(generation).await?;
+            let is_indexed =
+                self.shared.log.borrow().segment(generation).is_some_and(|s| s.index.is_some());
+            if !is_indexed {
+                let Some(left) = self.walks_left.checked_sub(1) else {
+                    self.shared.work.notify();
+                    return Ok(Found::Later);
+                };
+                self.walks_left = left;
+                self.ensure_index(generation).await?;
+            }
             let log = self.shared.log.borrow();
             let index = log.segment(generation).and_then(|s| s.index.as_ref());
             if let Some(notice) = index.and_then(|i| i.get(at)) {
                 place.at += 1;
-                return Ok(Some(*notice));
+                return Ok(Found::Notice(*notice));
             }
             if log.open_segment().is_some_and(|(g, ..)| g == generation) {
-                return Ok(None);
+                return Ok(Found::Nothing);
             }
             *place = Place { generation: generation + 1, at: 0, ..*place };
         }
