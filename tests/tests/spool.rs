@@ -17,7 +17,7 @@ use brink_tests::sim::{
     disk::{Fault, Faults},
     spool::{Ground, Lone, config, frames},
 };
-use std::{collections::BTreeMap, io::ErrorKind};
+use std::{collections::BTreeMap, io::ErrorKind, time::Duration};
 
 /// What is known of a life when it ends.
 #[derive(Default)]
@@ -373,6 +373,30 @@ fn a_topic_that_is_not_taken_holds_what_is_its_own_and_no_more() {
     assert!(next.decide(&Command::Advance { ends }));
     next.run(100);
     assert_eq!(next.counters.segments.read(), 0);
+}
+
+#[test]
+fn room_that_was_given_back_before_a_start_is_room_behind_it() {
+    let ground = Ground::new(0);
+    let mut spool = Lone::start(&ground, narrow(1)).expect("the disk works");
+    live_with_one_topic_held(&mut spool, 250, &mut Known::default());
+    let taken = spool.counters.file_bytes.read();
+    drop(spool);
+    ground.disk.kill();
+    let sizes = ground.disk.contents();
+    let segments = sizes.iter().filter(|(name, _)| name.ends_with(".seg"));
+    assert!(segments.map(|(_, bytes)| bytes.len()).sum::<usize>() > 12 << 20, "twice the quota");
+    // What has to be freed first would take its time.
+    let slow = Faults { slowest: Duration::from_millis(100), ..Faults::default() };
+    ground.disk.set_faults(slow);
+    let mut next = Lone::start(&ground, narrow(2)).expect("it starts");
+    next.run(10);
+    assert!(next.counters.file_bytes.read() <= taken + (1 << 20));
+    assert!(next.append("b", 60_000));
+    next.run(400);
+    assert!(!next.alarms.state(Alarm::SpoolFull).0);
+    next.run(600);
+    assert_eq!(next.durable().len(), 1, "there is room at once, whatever was told");
 }
 
 #[test]

@@ -36,6 +36,8 @@ pub trait Disk: 'static {
     async fn remove(&self, name: &str) -> io::Result<()>;
     /// Names and sizes of the files in a folder.
     async fn list(&self, folder: &str) -> io::Result<Vec<(String, u64)>>;
+    /// Bytes of the disk that a file takes: fewer than its size where room was given back.
+    async fn allocated(&self, name: &str) -> io::Result<u64>;
     /// Gives the room of ranges of a file back, offsets and bytes: they read as zeros. A crash may
     /// leave any of them as they were.
     async fn free(&self, name: &str, ranges: &[(u64, u64)]) -> io::Result<()>;

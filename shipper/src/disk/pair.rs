@@ -191,6 +191,10 @@ impl<D: Disk> Disk for Pair<D> {
         Ok(names)
     }
 
+    async fn allocated(&self, name: &str) -> io::Result<u64> {
+        self.disk(self.side_of(name)).allocated(name).await
+    }
+
     async fn free(&self, name: &str, ranges: &[(u64, u64)]) -> io::Result<()> {
         self.disk(self.side_of(name)).free(name, ranges).await
     }

@@ -16,7 +16,7 @@ use brink_proto::{
     frame::{FRAME_ALIGN, FrameHeader},
     ids::StreamId,
 };
-use std::time::Duration;
+use std::{io, time::Duration};
 
 /// Below this there is room enough, in percent of the quota.
 const FREE_FROM_PERCENT: u32 = 40;
@@ -50,22 +50,25 @@ impl<D: Disk, T: Timer> Server<D, T> {
         }
         let ranges = self.ranges(generation, &streams);
         let name = segment::file_name(generation);
-        let mut freed = 0;
+        self.shared.log.borrow_mut().freeing(generation, streams);
         for part in ranges.chunks(RANGES_AT_ONCE) {
-            if let Err(error) = self.shared.disk.free(&name, part).await {
+            if let Err(error) = self.free_part(generation, part).await {
                 // It is not tried again before the next start, and costs room and nothing else.
                 tracing::warn!(name, %error, "payloads that nobody needs keep their room");
-                break;
+                return;
             }
-            freed += part.iter().map(|(_, bytes)| bytes).sum::<u64>();
             self.shared.timer.sleep(Duration::ZERO).await;
         }
-        tracing::info!(
-            generation,
-            bytes = freed,
-            "payloads that every sink has gave their room back"
-        );
-        self.shared.log.borrow_mut().freed(generation, streams, freed);
+        tracing::info!(generation, "payloads that every sink has gave their room back");
+    }
+
+    /// Frees ranges of a segment. What the quota counts is what the file system says.
+    async fn free_part(&self, generation: u32, part: &[(u64, u64)]) -> io::Result<()> {
+        let name = segment::file_name(generation);
+        let freed = self.shared.disk.free(&name, part).await;
+        let allocated = self.shared.disk.allocated(&name).await?;
+        self.shared.log.borrow_mut().set_allocated(generation, allocated);
+        freed
     }
 
     /// The payloads of these streams in a segment, but for their first blocks.

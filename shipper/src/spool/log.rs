@@ -30,7 +30,7 @@ pub(crate) struct Segment<F> {
     pub(crate) sealed: bool,
     /// Streams whose payloads in it were freed.
     pub(crate) freed: Vec<StreamId>,
-    /// Bytes of them.
+    /// What its file does not take of the disk though it is part of its size.
     pub(crate) freed_bytes: u64,
     /// What sinks are told of it, in order; dropped where none of them stands in it.
     pub(crate) index: Option<Vec<Notice>>,
@@ -245,18 +245,26 @@ impl<F> Log<F> {
             let done = streams.filter(|entry| cursors.are_past(sinks, entry));
             let done = done.filter(|entry| !segment.freed.contains(&entry.stream));
             let bytes: u64 = done.clone().map(|entry| entry.bytes).sum();
-            let is_worth_it = bytes * FREED_SHARE >= u64::from(segment.bytes);
+            // What an earlier start has freed is known by its bytes alone.
+            let left = u64::from(segment.summary.end).saturating_sub(segment.freed_bytes);
+            let is_worth_it = bytes.min(left) * FREED_SHARE >= u64::from(segment.bytes);
             (is_worth_it && segment.sealed && is_told(*generation))
                 .then(|| (*generation, done.map(|entry| entry.stream).collect()))
         };
         self.segments.iter().find_map(of_segment)
     }
 
-    /// Payloads of these streams in a segment were freed.
-    pub(crate) fn freed(&mut self, generation: u32, streams: Vec<StreamId>, bytes: u64) {
+    /// Payloads of these streams in a segment are freed from now on.
+    pub(crate) fn freeing(&mut self, generation: u32, streams: Vec<StreamId>) {
         if let Some(segment) = self.segments.get_mut(&generation) {
             segment.freed.extend(streams);
-            segment.freed_bytes += bytes;
+        }
+    }
+
+    /// A segment's file takes so many bytes of the disk.
+    pub(crate) fn set_allocated(&mut self, generation: u32, allocated: u64) {
+        if let Some(segment) = self.segments.get_mut(&generation) {
+            segment.freed_bytes = u64::from(segment.bytes).saturating_sub(allocated);
         }
     }
 

@@ -108,7 +108,8 @@ async fn segment<D: Disk>(
     bytes: u32,
     report: &mut RecoveryReport,
 ) -> io::Result<Option<Segment<D::File>>> {
-    let file = disk.open(&segment::file_name(generation)).await?;
+    let name = segment::file_name(generation);
+    let file = disk.open(&name).await?;
     let mut block = Vec::new();
     read_head(&file, generation).await?;
     let summary_at = bytes - SUMMARY_BYTES;
@@ -120,13 +121,14 @@ async fn segment<D: Disk>(
     if summary.frames == 0 {
         return Ok(None);
     }
+    let freed_bytes = u64::from(bytes).saturating_sub(disk.allocated(&name).await?);
     Ok(Some(Segment {
         file: Rc::new(file),
         bytes,
         summary,
         sealed: true,
         freed: Vec::new(),
-        freed_bytes: 0,
+        freed_bytes,
         index: None,
     }))
 }

@@ -7,13 +7,15 @@ use super::{clock::SimClock, random::Random};
 use brink_shipper::disk::{AlignedBuffer, Disk, DiskFile, ReadFile, Timer};
 use std::{
     cell::{Cell, RefCell},
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io::{self, ErrorKind},
     rc::Rc,
     time::Duration,
 };
 
 const SECTOR: usize = 512;
+
+const BLOCK: usize = 4096;
 
 /// How a disk fails.
 #[derive(Debug, Clone, Copy, Default)]
@@ -68,6 +70,26 @@ struct Contents {
     bytes: Vec<u8>,
     /// Sectors as they were when they were synced last, for those that were written since.
     unsynced: BTreeMap<usize, Vec<u8>>,
+    /// Blocks whose room was given back.
+    holes: BTreeSet<usize>,
+}
+
+impl Contents {
+    fn allocated(&self) -> u64 {
+        (self.bytes.len() - self.holes.len() * BLOCK) as u64
+    }
+
+    /// Holes among the blocks of a range.
+    fn holes_in(&self, from: usize, to: usize) -> u64 {
+        (self.holes.range(from / BLOCK..to.div_ceil(BLOCK)).count() * BLOCK) as u64
+    }
+
+    /// Puts bytes into a sector, which may be lost until they are synced.
+    fn put(&mut self, at: usize, bytes: &[u8]) {
+        let place = &mut self.bytes[at..at + bytes.len()];
+        self.unsynced.entry(at / SECTOR).or_insert_with(|| place.to_vec());
+        place.copy_from_slice(bytes);
+    }
 }
 
 /// An open file.
@@ -154,6 +176,7 @@ impl SimDisk {
                 if shared.random.chance(50) {
                     let at = sector * SECTOR;
                     contents.bytes[at..at + before.len()].copy_from_slice(&before);
+                    contents.holes.remove(&(at / BLOCK));
                 }
             }
         }
@@ -171,7 +194,7 @@ impl SimDisk {
             }
         }
         // A renamed file may be seen under one of its names, not under both.
-        let mut seen = std::collections::BTreeSet::new();
+        let mut seen = BTreeSet::new();
         survived.retain(|_, number| seen.insert(*number));
         *shared.names.borrow_mut() = survived.clone();
         *shared.durable_names.borrow_mut() = survived;
@@ -226,7 +249,7 @@ impl SimDisk {
     fn used(&self) -> u64 {
         let files = self.shared.files.borrow();
         let names = self.shared.names.borrow();
-        names.values().filter_map(|n| files.get(n)).map(|c| c.bytes.len() as u64).sum()
+        names.values().filter_map(|n| files.get(n)).map(Contents::allocated).sum()
     }
 
     /// Takes its time.
@@ -264,7 +287,7 @@ impl Disk for SimDisk {
             return Err(ErrorKind::StorageFull.into());
         }
         let number = self.shared.next.replace(self.shared.next.get() + 1);
-        let contents = Contents { bytes: vec![0; bytes as usize], unsynced: BTreeMap::new() };
+        let contents = Contents { bytes: vec![0; bytes as usize], ..Contents::default() };
         self.shared.files.borrow_mut().insert(number, contents);
         self.shared.names.borrow_mut().insert(name.to_owned(), number);
         Ok(self.open_number(number))
@@ -299,18 +322,26 @@ impl Disk for SimDisk {
         Ok(self.shared.names.borrow().iter().filter_map(inside).collect())
     }
 
+    async fn allocated(&self, name: &str) -> io::Result<u64> {
+        let number = self.shared.names.borrow().get(name).copied();
+        let files = self.shared.files.borrow();
+        let contents = number.and_then(|number| files.get(&number));
+        contents.map(Contents::allocated).ok_or_else(|| not_found(name))
+    }
+
     async fn free(&self, name: &str, ranges: &[(u64, u64)]) -> io::Result<()> {
+        self.work().await;
         self.operate()?;
         let number = self.shared.names.borrow().get(name).copied();
         let mut files = self.shared.files.borrow_mut();
         let contents = number.and_then(|number| files.get_mut(&number));
         let contents = contents.ok_or_else(|| not_found(name))?;
         for (offset, bytes) in ranges {
-            let place = &mut contents.bytes[*offset as usize..(*offset + *bytes) as usize];
+            let range = *offset as usize..(*offset + *bytes) as usize;
+            assert!(range.start.is_multiple_of(BLOCK) && range.end.is_multiple_of(BLOCK));
             // What the power leaves of it is one or the other, and nobody may care.
-            if self.shared.random.chance(90) {
-                place.fill(0);
-            }
+            range.clone().step_by(SECTOR).for_each(|at| contents.put(at, &[0; SECTOR]));
+            contents.holes.extend(range.step_by(BLOCK).map(|at| at / BLOCK));
         }
         Ok(())
     }
@@ -360,15 +391,21 @@ impl DiskFile for SimFile {
         if !self.is_alive() || shared.random.chance(shared.faults.get().write_errors) {
             return Err(io::Error::other("the disk refuses a write"));
         }
+        let used = self.disk.used();
         let mut files = shared.files.borrow_mut();
         let contents = files.get_mut(&self.number).ok_or(ErrorKind::NotFound)?;
-        let end = offset as usize + buffer.0.len();
+        let from = offset as usize;
+        let end = from + buffer.0.len();
         assert!(end <= contents.bytes.len(), "writes stay inside what was preallocated");
+        let more = contents.holes_in(from, end);
+        let capacity = shared.faults.get().capacity;
+        if more > 0 && capacity.is_some_and(|capacity| used + more > capacity) {
+            return Err(ErrorKind::StorageFull.into());
+        }
+        let written = from / BLOCK..end.div_ceil(BLOCK);
+        contents.holes.retain(|block| !written.contains(block));
         for (sector, bytes) in buffer.0.chunks(SECTOR).enumerate() {
-            let at = offset as usize + sector * SECTOR;
-            let place = &mut contents.bytes[at..at + bytes.len()];
-            contents.unsynced.entry(at / SECTOR).or_insert_with(|| place.to_vec());
-            place.copy_from_slice(bytes);
+            contents.put(from + sector * SECTOR, bytes);
         }
         Ok(())
     }
