@@ -7,6 +7,7 @@ use brink_proto::{
 };
 use brink_shipper::{
     alarms::Alarm,
+    disk::Disk,
     spool::{
         SpoolConfig,
         cursors::SLOT_BYTES,
@@ -15,6 +16,7 @@ use brink_shipper::{
 };
 use brink_tests::sim::{
     disk::{Fault, Faults},
+    executor::block_on,
     spool::{Ground, Lone, config, frames},
 };
 use std::{collections::BTreeMap, io::ErrorKind, time::Duration};
@@ -373,6 +375,11 @@ fn a_topic_that_is_not_taken_holds_what_is_its_own_and_no_more() {
     assert!(next.decide(&Command::Advance { ends }));
     next.run(100);
     assert_eq!(next.counters.segments.read(), 0);
+    // Of what is written again nothing was given back: it would have to find room once more.
+    for name in ground.disk.names().iter().filter(|name| name.ends_with(".free")) {
+        let allocated = block_on(ground.disk.allocated(name), || {}).expect("it is there");
+        assert_eq!(allocated, 1 << 20, "{name}");
+    }
 }
 
 #[test]

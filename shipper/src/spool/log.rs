@@ -41,6 +41,7 @@ pub(crate) struct Released {
     pub(crate) generation: u32,
     pub(crate) bytes: u32,
     pub(crate) sealed: bool,
+    pub(crate) freed_bytes: u64,
 }
 
 /// The log.
@@ -224,8 +225,8 @@ impl<F> Log<F> {
         self.segments.retain(|generation, segment| {
             let keep = !is_told(*generation) || Some(*generation) == open || !needless(segment);
             if !keep {
-                let (bytes, sealed) = (segment.bytes, segment.sealed);
-                released.push(Released { generation: *generation, bytes, sealed });
+                let Segment { bytes, sealed, freed_bytes, .. } = *segment;
+                released.push(Released { generation: *generation, bytes, sealed, freed_bytes });
             }
             keep
         });

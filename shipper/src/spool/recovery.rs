@@ -70,10 +70,12 @@ pub(crate) async fn recover<D: Disk>(
     for (name, bytes) in names {
         if let Some(generation) = segment::generation_of(&name, ".free") {
             next_generation = next_generation.max(generation + 1);
-            if bytes == u64::from(segment_bytes) {
+            let free_name = segment::free_name(generation);
+            let is_whole = disk.allocated(&free_name).await? >= bytes;
+            if bytes == u64::from(segment_bytes) && is_whole {
                 free.push(generation);
             } else {
-                disk.remove(&segment::free_name(generation)).await?;
+                disk.remove(&free_name).await?;
             }
             continue;
         }

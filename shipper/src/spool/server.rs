@@ -337,7 +337,9 @@ impl<D: Disk, T: Timer> Server<D, T> {
         for segment in released {
             let name = segment::file_name(segment.generation);
             let free = self.shared.log.borrow().free.len();
+            // A write into a file with holes may find no room, in the middle of a group.
             let recycle = segment.sealed
+                && segment.freed_bytes == 0
                 && segment.bytes == self.shared.config.segment_bytes
                 && free < FREE_SEGMENTS_MAX;
             let done = if recycle {
