@@ -407,6 +407,37 @@ fn room_that_was_given_back_before_a_start_is_room_behind_it() {
 }
 
 #[test]
+fn a_sink_is_served_while_room_is_freed() {
+    let ground = Ground::new(0);
+    let narrow = SpoolConfig { segment_bytes: 4 << 20, quota_bytes: 10 << 20, ..config(1) };
+    let mut spool = Lone::start(&ground, narrow).expect("the disk works");
+    for _ in 0..500 {
+        assert!(spool.append("a", 100) && spool.append("b", 5_000));
+        spool.run(20);
+    }
+    spool.run(1000);
+    let told = spool.told_all();
+    let first = *frames(&told).next().expect("a frame");
+    // A segment has 340 frames whose payloads are freed, 16 of them in 20 ms or so.
+    let slow = Faults { slowest: Duration::from_millis(40), ..Faults::default() };
+    ground.disk.set_faults(slow);
+    let before = spool.counters.file_bytes.read();
+    assert!(spool.decide(&Command::Advance { ends: vec![(spool.stream("b"), Sequence(5000))] }));
+    let freed = |spool: &Lone| before - spool.counters.file_bytes.read();
+    let begins = (0..5000).any(|_| {
+        spool.run(1);
+        freed(&spool) > 0
+    });
+    assert!(begins, "nothing is freed");
+    let mut reads = 0;
+    while freed(&spool) < 1 << 20 && reads < 1000 {
+        assert_eq!(spool.read(first), Ok(()));
+        reads += 1;
+    }
+    assert!((5..1000).contains(&reads), "{reads} reads while a megabyte was freed");
+}
+
+#[test]
 fn power_that_goes_while_room_is_freed_loses_nothing_that_is_held() {
     for at in (0..600).step_by(7) {
         let ground = Ground::new(at);

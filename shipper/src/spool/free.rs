@@ -24,15 +24,46 @@ const FREE_FROM_PERCENT: u32 = 40;
 /// Between two looks when there was nothing to be freed.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// BOUND: ranges that are freed in one go; the disk serves nobody else meanwhile.
-const RANGES_AT_ONCE: usize = 16;
+/// BOUND: ranges that are freed in one turn of the server; nobody is served meanwhile.
+const RANGES_A_TURN: usize = 16;
+
+/// A segment of which a part is still to be freed.
+pub(super) struct Freeing {
+    generation: u32,
+    /// Offsets and bytes. BOUND: one for each frame of a segment.
+    ranges: Vec<(u64, u64)>,
+}
 
 impl<D: Disk, T: Timer> Server<D, T> {
-    /// Frees a segment, if there is too little room and one is worth it.
+    /// Frees a part of a segment, if there is too little room and one is worth it.
     pub(super) async fn free_room(&mut self) {
+        if self.freeing.is_none() {
+            self.freeing = self.next_to_free().await;
+        }
+        let Some(Freeing { generation, mut ranges }) = self.freeing.take() else { return };
+        // Every sink may be done with it by now.
+        if self.shared.log.borrow().segment(generation).is_none() {
+            return;
+        }
+        let part = ranges.split_off(ranges.len().saturating_sub(RANGES_A_TURN));
+        if let Err(error) = self.free_part(generation, &part).await {
+            // It is not tried again before the next start, and costs room and nothing else.
+            tracing::warn!(generation, %error, "payloads that nobody needs keep their room");
+        } else if ranges.is_empty() {
+            tracing::info!(generation, "payloads that every sink has gave their room back");
+        } else {
+            self.freeing = Some(Freeing { generation, ranges });
+        }
+        // The disk's answers come without a wait; whoever has one goes first.
+        self.shared.work.notify();
+        self.shared.timer.sleep(Duration::ZERO).await;
+    }
+
+    /// The segment that is freed next, if there is too little room and one is worth it.
+    async fn next_to_free(&mut self) -> Option<Freeing> {
         let now = self.shared.timer.now();
         if now < self.free_at || self.shared.fullness_percent() < FREE_FROM_PERCENT {
-            return;
+            return None;
         }
         let found = {
             let cursors = self.shared.cursors.borrow();
@@ -41,25 +72,16 @@ impl<D: Disk, T: Timer> Server<D, T> {
         };
         let Some((generation, streams)) = found else {
             self.free_at = now + LOOK_INTERVAL;
-            return;
+            return None;
         };
         if let Err(error) = self.ensure_index(generation).await {
             tracing::error!(generation, %error, "a segment that is to be freed cannot be read");
             self.free_at = now + LOOK_INTERVAL;
-            return;
+            return None;
         }
         let ranges = self.ranges(generation, &streams);
-        let name = segment::file_name(generation);
         self.shared.log.borrow_mut().freeing(generation, streams);
-        for part in ranges.chunks(RANGES_AT_ONCE) {
-            if let Err(error) = self.free_part(generation, part).await {
-                // It is not tried again before the next start, and costs room and nothing else.
-                tracing::warn!(name, %error, "payloads that nobody needs keep their room");
-                return;
-            }
-            self.shared.timer.sleep(Duration::ZERO).await;
-        }
-        tracing::info!(generation, "payloads that every sink has gave their room back");
+        Some(Freeing { generation, ranges })
     }
 
     /// Frees ranges of a segment. What the quota counts is what the file system says.

@@ -7,6 +7,7 @@ use super::{
     Held, Shared,
     cursors::{CursorFile, Cursors, Lineage, SinkCursor},
     feeds::{Feeds, Found, Place},
+    free::Freeing,
     port::{Command, NOTICES_AHEAD, Notice, Pace, SpoolPort},
     quarantine,
     reads::Reader,
@@ -50,6 +51,8 @@ pub(crate) struct Server<D: Disk, T: Timer> {
     held_at: Duration,
     /// When is looked next at what could be freed.
     pub(super) free_at: Duration,
+    /// What is being freed.
+    pub(super) freeing: Option<Freeing>,
     /// Segments whose headers may still be read in this turn.
     walks_left: usize,
     reader: Reader<D, T>,
@@ -74,6 +77,7 @@ impl<D: Disk, T: Timer> Server<D, T> {
             names,
             held_at: Duration::ZERO,
             free_at: Duration::ZERO,
+            freeing: None,
             walks_left: 0,
             reader,
         };
