@@ -1,4 +1,5 @@
-//! The seam between the spool and a sink: frames out in log order, decisions back, payloads.
+//! The seam between the spool and a sink: frames out, each stream's in its order, decisions back,
+//! payloads.
 //!
 //! ```text
 //!  spool thread                                    sink (delivery thread)
@@ -40,7 +41,8 @@ pub const NOTICES_AHEAD: usize = 1024;
 /// Payload reads under way for a sink: enough of the smallest ones for a run of the disk's.
 pub const READS_AHEAD: usize = 512;
 
-/// BOUND: bytes of payloads that a sink has asked for and not let go of.
+/// BOUND: bytes of payloads that a sink has asked for, or that came unasked, and that it has not
+/// let go of.
 pub const READ_BYTES_MAX: usize = 16 * FRAME_BYTES_MAX;
 
 const COMMANDS_AHEAD: usize = 8;
@@ -255,7 +257,8 @@ pub struct SpoolPort {
 
 /// The sink's end of a port.
 pub struct SinkEnd {
-    /// Committed frames in log order, from the oldest that lives in the spool.
+    /// Committed frames, each stream's in its order: those that have just come before those that
+    /// were there at the start.
     pub notices: Consumer<Notice>,
     commands: Producer<Command>,
     replies: Consumer<bool>,
