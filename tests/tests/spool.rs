@@ -11,7 +11,7 @@ use brink_shipper::{
     spool::{
         SpoolConfig,
         cursors::SLOT_BYTES,
-        port::{Command, Notice, ReadFault},
+        port::{Command, Notice, Pace, ReadFault},
     },
 };
 use brink_tests::sim::{
@@ -435,6 +435,30 @@ fn a_sink_is_served_while_room_is_freed() {
         reads += 1;
     }
     assert!((5..1000).contains(&reads), "{reads} reads while a megabyte was freed");
+}
+
+#[test]
+fn payloads_come_unasked_of_frames_that_have_just_come_and_of_no_others() {
+    let ground = Ground::new(0);
+    let mut spool = Lone::start(&ground, narrow(1)).expect("the disk works");
+    live_with_one_topic_held(&mut spool, 80, &mut Known::default());
+    drop(spool);
+    ground.disk.kill();
+    let mut next = Lone::start(&ground, narrow(2)).expect("it starts");
+    next.sink.set_pace(Pace::Abreast);
+    let told = next.told_all();
+    let of = |topic: &str| frames(&told).filter(|f| f.batch.stream.topic.as_str() == topic).count();
+    assert!(of("a") == 80 && of("b") > 0, "some are told that were delivered");
+    assert_eq!(next.unasked().len(), 0, "they were there at the start");
+    assert!(next.append("a", 3_000) && next.append("b", 3_000));
+    let live: Vec<_> = frames(&next.told_all()).copied().collect();
+    assert_eq!((live.len(), next.unasked()), (2, live.clone()));
+    // One that is told again waits as those of the start do, and others come meanwhile.
+    let (topic, from) = (live[0].batch.stream.topic, live[0].position);
+    assert!(next.decide(&Command::Again { topic, from }));
+    assert_eq!(frames(&next.told_all()).copied().collect::<Vec<_>>(), live[..1]);
+    assert_eq!(next.unasked().len(), 0);
+    assert!(!next.alarms.state(Alarm::CorruptFrame).0);
 }
 
 #[test]

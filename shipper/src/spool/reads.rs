@@ -3,8 +3,9 @@
 
 use super::{
     Shared,
+    cursors::SinkCursor,
     payload::has_sound_payload,
-    port::{ReadFault, ReadReply, ReadRequest, SpoolPort},
+    port::{Notice, ReadFault, ReadReply, ReadRequest, SpoolPort},
 };
 use crate::{
     alarms::Alarm,
@@ -32,9 +33,19 @@ impl<D: Disk, T: Timer> Reader<D, T> {
         Reader { shared, requests: VecDeque::new(), run: Vec::new() }
     }
 
-    /// Has a payload read that the port's sink will want, if it has room for it.
+    /// Has a payload read that the port's sink will want, if it has room for it: of a frame that
+    /// has just come. What was there at the start is asked for when its turn comes, and the payload
+    /// of what is behind the sink's cursor may be freed.
     pub(crate) fn read_unasked(&mut self, port: &SpoolPort, frame: FrameHeader) {
-        if self.requests.len() < port.read_replies.slots() {
+        let stream = frame.batch.stream;
+        let is_live = stream.incarnation == self.shared.config.incarnation
+            && !port.feeds.is_told_again(&Notice::Frame(frame));
+        let is_behind = |cursor: &SinkCursor| {
+            cursor.delivered.get(&stream).is_some_and(|end| frame.batch.end_sequence() <= *end)
+        };
+        let cursors = self.shared.cursors.borrow();
+        let is_wanted = is_live && !cursors.sinks.get(&port.name).is_some_and(is_behind);
+        if is_wanted && self.requests.len() < port.read_replies.slots() {
             self.requests.extend(port.request(frame));
         }
     }

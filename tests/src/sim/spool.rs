@@ -236,6 +236,11 @@ impl Lone {
         false
     }
 
+    /// Payloads that came without being asked for, since the last time.
+    pub fn unasked(&mut self) -> Vec<FrameHeader> {
+        std::iter::from_fn(|| self.reads.try_read()).map(|reply| reply.frame).collect()
+    }
+
     /// Reads a frame.
     ///
     /// # Errors
