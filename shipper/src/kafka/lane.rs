@@ -263,12 +263,12 @@ impl Lane {
         }
     }
 
-    /// A frame's payload is not to be had: it is set aside.
-    pub(crate) fn corrupt(&mut self, at: LogPosition) {
+    /// A frame's payload is not to be had: it is set aside, if anybody wants it still. Whether it
+    /// was.
+    pub(crate) fn corrupt(&mut self, at: LogPosition) -> bool {
         let is_wanted = |s: &&mut Slot| matches!(s.place, Place::Waits | Place::Reading);
-        if let Some(slot) = self.slot(at).filter(is_wanted) {
-            slot.place = Place::SetAside;
-        }
+        let slot = self.slot(at).filter(is_wanted);
+        slot.map(|slot| slot.place = Place::SetAside).is_some()
     }
 
     /// The next batch to be sent; [`Lane::sent`] says that it was. What may have been sent before

@@ -316,17 +316,18 @@ fn a_gap_ends_the_lineage_and_is_told() {
     assert_eq!(lane.lost(Sequence(9)), 3);
     assert_eq!(lane.decision(), Some(Decision::Begin(Sequence(0))));
     let at = frame(0, 2).position;
-    lane.corrupt(at);
+    assert!(lane.corrupt(at) && !lane.corrupt(at), "it is set aside once");
     assert_eq!(lane.decision(), Some(Decision::Break(Sequence(2))));
     lane.decided(&Decision::Break(Sequence(2)));
     assert_eq!(lane.decision(), Some(Decision::Break(Sequence(5))));
     lane.decided(&Decision::Break(Sequence(5)));
     assert_eq!(lane.decision(), Some(Decision::Begin(Sequence(5))));
-    lane.corrupt(frame(5, 1).position);
+    assert!(lane.corrupt(frame(5, 1).position));
     lane.decided(&Decision::Break(Sequence(6)));
     assert_eq!(lane.decision(), Some(Decision::Break(Sequence(9))));
     lane.decided(&Decision::Break(Sequence(9)));
     assert_eq!((lane.decision(), lane.len()), (None, 0));
+    assert!(!lane.corrupt(at), "it is gone");
 }
 
 #[test]

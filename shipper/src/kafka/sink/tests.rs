@@ -1,0 +1,84 @@
+//! The sink's own decisions, between a real port and a cluster that was told of.
+
+use super::*;
+use crate::{
+    kafka::config::TopicPolicy,
+    spool::port::{Notice, ReadReply, SpoolPort, port},
+};
+use brink_proto::{
+    frame::{BatchInfo, FrameHeader, LogPosition, SHED_REASONS},
+    ids::{Class, Hour},
+};
+
+/// A sink that has seen nothing yet, and the spool's end of its port.
+fn work() -> (SpoolPort, Work, watch::Sender<Phase>) {
+    let (spool, end, reads) = port(NAME);
+    let (tell, phase) = watch::channel(Phase::Run);
+    let sink = KafkaSink {
+        spool: end,
+        reads,
+        config: KafkaConfig {
+            brokers: vec!["127.0.0.1:1".into()],
+            topic_prefix: String::new(),
+            topics: TopicPolicy { create: false, partitions: 1, replication: 1 },
+            producer_expiration: Duration::from_secs(1),
+            tls: None,
+            sasl: None,
+        },
+        tls: None,
+        start: (SinkCursor::default(), 0),
+        counters: Arc::default(),
+        spool_counters: Arc::new(SpoolCounters::new(1, Vec::new())),
+        alarms: Arc::default(),
+        phase,
+    };
+    (spool, Work::new(sink), tell)
+}
+
+/// One event of a topic.
+fn frame(topic: &str, sequence: u64) -> FrameHeader {
+    let batch = BatchInfo {
+        stream: format!("e/7/0/{topic}").parse().unwrap(),
+        first_sequence: Sequence(sequence),
+        count: 1,
+        base_timestamp_ms: 0,
+        max_timestamp_ms: 0,
+        hour: Hour(0),
+        schema: 1,
+        class: Class::Normal,
+        raw_bytes: 100,
+        payload_bytes: 100,
+        shed: [0; SHED_REASONS],
+    };
+    let position = LogPosition((sequence + 1) * 4096);
+    FrameHeader { batch, position, commit_position: position, payload_crc: 0 }
+}
+
+#[test]
+fn a_frame_that_is_found_corrupt_twice_is_counted_once_and_one_that_nobody_wants_never() {
+    for (fault, alarm) in
+        [(ReadFault::Corrupt, Alarm::CorruptFrame), (ReadFault::Gone, Alarm::SequenceGap)]
+    {
+        let (mut spool, mut work, _tell) = work();
+        let mut reply = |sequence| {
+            let reply = ReadReply {
+                frame: frame("a", sequence),
+                bytes: Default::default(),
+                result: Err(fault),
+            };
+            assert!(spool.read_replies.push(reply).is_ok());
+        };
+        assert!(spool.notices.push(Notice::Frame(frame("a", 0))).is_ok());
+        work.take_notices();
+        reply(1);
+        work.take_reads();
+        let quarantined = |work: &Work| -> u64 {
+            work.sink.counters.deliveries.quarantined().iter().map(|(_, events)| events).sum()
+        };
+        assert_eq!((quarantined(&work), work.sink.alarms.state(alarm).0), (0, false), "{fault:?}");
+        reply(0);
+        reply(0);
+        work.take_reads();
+        assert_eq!((quarantined(&work), work.sink.alarms.state(alarm).0), (1, true), "{fault:?}");
+    }
+}
