@@ -263,6 +263,14 @@ impl Lane {
         }
     }
 
+    /// There is no memory for a payload that was wanted. What was read of frames behind it gives
+    /// its own back, for it waits for this one. Whether there was any.
+    pub(crate) fn make_room(&mut self, at: LogPosition) -> bool {
+        self.unread(at);
+        let behind = self.slots.iter_mut().skip_while(|s| s.frame.position != at);
+        put_back(behind)
+    }
+
     /// A frame's payload is not to be had: it is set aside, if anybody wants it still. Whether it
     /// was.
     pub(crate) fn corrupt(&mut self, at: LogPosition) -> bool {
@@ -312,10 +320,7 @@ impl Lane {
 
     /// Lets go of what was read and cannot be sent for now; it is read again.
     pub(crate) fn put_back(&mut self) {
-        for slot in self.slots.iter_mut().filter(|s| s.place == Place::Read) {
-            slot.place = Place::Waits;
-            slot.bytes = None;
-        }
+        put_back(self.slots.iter_mut());
     }
 
     /// A broker's answer to a batch, and the offset that it gave it.
@@ -398,6 +403,17 @@ impl Lane {
     fn slot(&mut self, at: LogPosition) -> Option<&mut Slot> {
         self.slots.iter_mut().find(|s| s.frame.position == at)
     }
+}
+
+/// Lets go of what was read of these. Whether there was any.
+fn put_back<'s>(slots: impl Iterator<Item = &'s mut Slot>) -> bool {
+    let mut was_any = false;
+    for slot in slots.filter(|s| s.place == Place::Read) {
+        slot.place = Place::Waits;
+        slot.bytes = None;
+        was_any = true;
+    }
+    was_any
 }
 
 #[cfg(test)]

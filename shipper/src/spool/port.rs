@@ -122,7 +122,7 @@ pub struct FrameBytes {
 
 impl FrameBytes {
     /// Memory for so many bytes, which are taken from `room`; nothing, if there is too little.
-    fn take(count: usize, room: &Arc<AtomicUsize>) -> Option<FrameBytes> {
+    pub(crate) fn take(count: usize, room: &Arc<AtomicUsize>) -> Option<FrameBytes> {
         // ORDER: Relaxed, a number that stands for itself; payloads go through rings.
         let taken =
             room.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |room| room.checked_sub(count));

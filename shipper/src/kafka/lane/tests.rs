@@ -9,7 +9,10 @@ use brink_proto::{
     kafka::batch::ProducerSequence,
 };
 use proptest::prelude::*;
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::AtomicUsize},
+};
 
 const OUT_OF_ORDER: i16 = 45;
 const NOT_LEADER: i16 = 6;
@@ -69,6 +72,9 @@ impl Broker {
     }
 }
 
+/// BOUND: payloads in the memory of a lane's sink: more than a window, less than may come unasked.
+const ROOM: usize = WINDOW + 2;
+
 /// A sink with one lane, its spool, and a broker.
 struct World {
     broker: Broker,
@@ -77,6 +83,8 @@ struct World {
     /// What is durable.
     delivered: Sequence,
     lineage: Option<Lineage>,
+    /// Payloads that there is memory for.
+    room: Arc<AtomicUsize>,
     /// Sent, and not yet seen by the broker; seen, and not yet heard of.
     sent: VecDeque<(ProducerSequence, FrameHeader)>,
     answers: VecDeque<(LogPosition, i16, i64)>,
@@ -94,6 +102,7 @@ impl World {
             lane: Lane::new(Sequence(0), None),
             delivered: Sequence(0),
             lineage: None,
+            room: Arc::new(AtomicUsize::new(ROOM)),
             sent: VecDeque::new(),
             answers: VecDeque::new(),
             doubtful: 0,
@@ -108,8 +117,10 @@ impl World {
         self.frames.push(frame(first, count));
         assert_eq!(self.lane.push(frame(first, count)), Some(0));
         // Payloads of new frames may come unasked, as many as they are.
-        if count % 2 == 1 {
-            self.lane.read(frame(first, count).position, FrameBytes::default());
+        if count % 2 == 1
+            && let Some(bytes) = FrameBytes::take(1, &self.room)
+        {
+            self.lane.read(frame(first, count).position, bytes);
         }
     }
 
@@ -136,10 +147,18 @@ impl World {
         self.lane.decided(&decision);
     }
 
-    fn send(&mut self) {
+    fn read(&mut self) {
         while let Some(frame) = self.lane.wanted() {
-            self.lane.read(frame.position, FrameBytes::default());
+            match FrameBytes::take(1, &self.room) {
+                Some(bytes) => self.lane.read(frame.position, bytes),
+                None if self.lane.make_room(frame.position) => {}
+                None => return,
+            }
         }
+    }
+
+    fn send(&mut self) {
+        self.read();
         let Some(sending) = self.lane.sending(0) else { return };
         let (frame, doubtful) = (sending.frame, sending.doubtful);
         let number = sending.lineage.number(frame.batch.first_sequence).unwrap();
@@ -277,6 +296,16 @@ fn no_more_than_five_batches_are_with_the_broker_and_not_durably_behind() {
 }
 
 #[test]
+fn payloads_that_came_unasked_leave_room_for_the_one_that_goes_first() {
+    let mut world = World::new();
+    world.add(2);
+    world.decide();
+    (0..2 * ROOM).for_each(|_| world.add(1));
+    world.settle();
+    assert_eq!(world.broker.log.len(), 1 + 2 * ROOM);
+}
+
+#[test]
 fn a_batch_that_is_never_taken_is_set_aside_with_a_copy_and_the_rest_goes_on() {
     let mut world = World::new();
     (0..4).for_each(|_| world.add(1));
@@ -336,9 +365,7 @@ fn what_may_have_been_sent_before_the_broker_is_sure_to_recall_is_doubtful() {
     world.add(7);
     world.decide();
     world.crash(0);
-    while let Some(frame) = world.lane.wanted() {
-        world.lane.read(frame.position, FrameBytes::default());
-    }
+    world.read();
     assert_eq!(world.lane.sending(0).map(|s| s.doubtful), Some(0));
     assert_eq!(world.lane.sending(1).map(|s| s.doubtful), Some(7));
 }

@@ -29,8 +29,10 @@ impl Work {
     }
 
     fn send_of(&mut self, stream: StreamId, recalled_ms: i64) {
-        let Some(leader) = self.leader_of(&stream) else { return };
+        let leader = self.leader_of(&stream);
         let Some(route) = self.routes.get_mut(&stream) else { return };
+        // One that cannot send leaves the memory to others.
+        let Some(leader) = leader else { return route.lane.put_back() };
         if route.lane.is_halted() && route.retry.is_due() {
             route.lane.resume();
         }
@@ -38,8 +40,7 @@ impl Work {
         if route.lane.is_under_way() && route.sent_to != Some(leader) {
             return;
         }
-        if !self.pipes.is_open(leader) {
-            // One that cannot send leaves the memory to others.
+        if !self.pipes.is_open(leader) || !route.lane.is_open() {
             return route.lane.put_back();
         }
         while let Some(sending) = route.lane.sending(recalled_ms) {
@@ -65,8 +66,7 @@ impl Work {
             counters.resent.add(u64::from(again));
         }
         while let Some(frame) = route.lane.wanted() {
-            if !self.sink.reads.try_request(frame) {
-                route.lane.unread(frame.position);
+            if !self.sink.reads.try_request(frame) && !route.lane.make_room(frame.position) {
                 break;
             }
         }
