@@ -121,6 +121,11 @@ impl Contact {
         }
     }
 
+    #[cfg(test)]
+    pub(crate) fn know(&mut self, cluster: Cluster) {
+        self.cluster = Some(cluster);
+    }
+
     /// The cluster, as it was told of last.
     pub(crate) fn cluster(&self) -> Option<&Cluster> {
         self.cluster.as_ref()

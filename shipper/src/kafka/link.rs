@@ -6,7 +6,8 @@
 //!  sink ─▶ requests ─▶ writer task ─▶ broker ─▶ reader task ─▶ answers ─▶ sink
 //! ```
 //!
-//! The two tasks are why a broker that reads slowly, or not at all, holds up nobody but itself.
+//! The two tasks are why a broker that reads slowly, or not at all, holds up no other connection.
+//! What its topics have waits for it until it is given up, which is decided in `pipes`.
 
 use super::{
     config::{KafkaConfig, SaslConfig},

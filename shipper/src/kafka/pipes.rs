@@ -107,20 +107,21 @@ impl Pipes {
         events
     }
 
-    /// Whether there is a connection to a broker; one that is not there is begun.
-    pub(crate) fn is_open(&mut self, broker: i32) -> bool {
-        let Some(broker) = self.brokers.get_mut(&broker) else { return false };
-        match &broker.state {
-            State::Open(_) => return true,
-            State::Away if broker.retry.is_due() => {
-                let (address, config) = (broker.address.clone(), Rc::clone(&self.config));
-                let tls = self.tls.clone();
-                let dial = async move { Link::dial(&address, &config, tls.as_deref()).await };
-                broker.state = State::Dialling(tokio::task::spawn_local(dial));
-            }
-            State::Away | State::Dialling(_) => {}
+    /// Whether there is a connection to a broker.
+    pub(crate) fn is_open(&self, broker: i32) -> bool {
+        let state = self.brokers.get(&broker).map(|broker| &broker.state);
+        matches!(state, Some(State::Open(_)))
+    }
+
+    /// Begins a connection to a broker that has none, once it is time.
+    pub(crate) fn dial(&mut self, broker: i32) {
+        let Some(broker) = self.brokers.get_mut(&broker) else { return };
+        if matches!(broker.state, State::Away) && broker.retry.is_due() {
+            let (address, config) = (broker.address.clone(), Rc::clone(&self.config));
+            let tls = self.tls.clone();
+            let dial = async move { Link::dial(&address, &config, tls.as_deref()).await };
+            broker.state = State::Dialling(tokio::task::spawn_local(dial));
         }
-        false
     }
 
     /// Whether a broker takes a batch of so many bytes for a partition now.

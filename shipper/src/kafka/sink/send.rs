@@ -40,6 +40,7 @@ impl Work {
         if route.lane.is_under_way() && route.sent_to != Some(leader) {
             return;
         }
+        self.pipes.dial(leader);
         if !self.pipes.is_open(leader) || !route.lane.is_open() {
             return route.lane.put_back();
         }
@@ -70,6 +71,11 @@ impl Work {
                 break;
             }
         }
+    }
+
+    /// Whether what a stream has can go: somebody leads its partition, and is connected.
+    pub(super) fn is_reached(&self, stream: &StreamId) -> bool {
+        self.leader_of(stream).is_some_and(|leader| self.pipes.is_open(leader))
     }
 
     /// Who leads the partition of a stream, if it has one and somebody does.

@@ -1,13 +1,17 @@
 //! What is taken from the spool, and what is let go by to be told again.
 
-use super::{Work, room::Admission};
+use super::{Route, Work, room::Admission};
 use crate::{alarms::Alarm, kafka::cluster::Topic, spool::port::Notice};
-use brink_proto::ids::Name;
-use std::collections::BTreeMap;
+use brink_proto::ids::{Name, StreamId};
+use std::collections::{BTreeMap, BTreeSet};
 
 impl Work {
     /// Takes what finds room.
     pub(super) fn take_notices(&mut self) {
+        if self.sink.spool.notices.is_empty() {
+            return;
+        }
+        let stuck = self.stuck();
         let mut held: BTreeMap<Name, usize> = BTreeMap::new();
         for (stream, route) in &self.routes {
             *held.entry(stream.topic).or_default() += route.lane.len();
@@ -15,9 +19,10 @@ impl Work {
         while let Ok(notice) = self.sink.spool.notices.peek().copied() {
             let topic = notice.topic();
             let of_topic = held.entry(topic).or_default();
-            let mut room = std::mem::take(&mut self.room);
-            let admission = room.admit(&notice, *of_topic, || self.may_go_by(&topic));
-            self.room = room;
+            // While nothing is taken of any topic, there is nothing that it could hold up.
+            let is_taken = |other: &Name| !stuck.contains(other);
+            let may_go_by = || !is_taken(&topic) && self.topics.iter().any(is_taken);
+            let admission = self.room.admit(&notice, *of_topic, may_go_by);
             if admission == Admission::Waits {
                 return;
             }
@@ -49,16 +54,20 @@ impl Work {
         frames
     }
 
-    /// Whether a topic is not taken now, and others are: then its frames may go by.
-    fn may_go_by(&self, topic: &Name) -> bool {
-        self.is_stuck(topic) && self.topics.iter().any(|other| !self.is_stuck(other))
-    }
-
-    fn is_stuck(&self, topic: &Name) -> bool {
-        let found = self.contact.cluster().and_then(|cluster| cluster.topics.get(topic));
-        let is_there = matches!(found, Some(Topic::There { .. }));
-        let mut routes = self.routes.iter().filter(|(stream, _)| stream.topic == *topic);
-        !is_there || routes.any(|(_, route)| route.trouble.is_some())
+    /// The topics that are not taken now: they are not there or are refused, or what they have
+    /// reaches nobody.
+    fn stuck(&self) -> BTreeSet<Name> {
+        let cluster = self.contact.cluster();
+        let is_there = |topic: &Name| {
+            let found = cluster.and_then(|cluster| cluster.topics.get(topic));
+            matches!(found, Some(Topic::There { .. }))
+        };
+        let is_stuck = |(stream, route): &(&StreamId, &Route)| {
+            route.trouble.is_some() || (route.lane.len() > 0 && !self.is_reached(stream))
+        };
+        let absent = self.topics.iter().filter(|topic| !is_there(topic)).copied();
+        let stuck = self.routes.iter().filter(is_stuck).map(|(stream, _)| stream.topic);
+        absent.chain(stuck).collect()
     }
 
     /// Asks the spool for frames that went by, of a topic that is taken again and has room.
@@ -66,12 +75,11 @@ impl Work {
         if self.deciding.is_some() || !self.room.owes() {
             return;
         }
-        let mut room = std::mem::take(&mut self.room);
-        let wanted = room.ask(|topic| {
+        let stuck = self.stuck();
+        let wanted = self.room.ask(|topic| {
             let of_topic = self.routes.iter().filter(|(stream, _)| stream.topic == *topic);
-            (!self.is_stuck(topic)).then(|| of_topic.map(|(_, route)| route.lane.len()).sum())
+            (!stuck.contains(topic)).then(|| of_topic.map(|(_, route)| route.lane.len()).sum())
         });
-        self.room = room;
         if let Some(command) = wanted {
             self.command(command, Vec::new());
         }

@@ -2,8 +2,14 @@
 
 use super::*;
 use crate::{
-    kafka::config::TopicPolicy,
-    spool::port::{Notice, ReadReply, SpoolPort, port},
+    kafka::{
+        cluster::{Cluster, Topic},
+        config::TopicPolicy,
+    },
+    spool::{
+        cursors::Lineage,
+        port::{Notice, ReadReply, SpoolPort, port},
+    },
 };
 use brink_proto::{
     frame::{BatchInfo, FrameHeader, LogPosition, SHED_REASONS},
@@ -52,6 +58,42 @@ fn frame(topic: &str, sequence: u64) -> FrameHeader {
     };
     let position = LogPosition((sequence + 1) * 4096);
     FrameHeader { batch, position, commit_position: position, payload_crc: 0 }
+}
+
+/// Tells the sink of a cluster in which a broker that is not connected leads `a`, and `b` as well.
+fn know_cluster(work: &mut Work, leader_of_a: i32) {
+    let there = |leader| Topic::There { id: "0a".into(), leaders: vec![leader] };
+    let name = |topic| Name::new(topic).unwrap();
+    let brokers = BTreeMap::from([(0, "127.0.0.1:1".to_owned())]);
+    let topics = BTreeMap::from([(name("a"), there(leader_of_a)), (name("b"), there(0))]);
+    assert!(work.pipes.place(&brokers).is_empty());
+    work.contact.know(Cluster { id: "c".into(), brokers, topics });
+}
+
+fn begin(work: &mut Work, topic: &str) {
+    let stream = frame(topic, 0).batch.stream;
+    let (cluster, topic) = ("c".to_owned(), "0a".to_owned());
+    let lineage = Lineage { stream, cluster, topic, partition: 0, producer: 1, epoch: 0, first: 0 };
+    work.lane(stream).lineage = Some(lineage);
+}
+
+#[test]
+fn a_topic_whose_leader_is_not_there_or_not_reached_holds_up_no_other_one() {
+    for leader in [-1, 0] {
+        let (mut spool, mut work, _tell) = work();
+        know_cluster(&mut work, leader);
+        ["a", "b"].iter().for_each(|topic| begin(&mut work, topic));
+        for sequence in 0..10_000 {
+            assert!(spool.notices.push(Notice::Frame(frame("a", sequence))).is_ok());
+            work.take_notices();
+        }
+        assert!(spool.notices.push(Notice::Frame(frame("b", 0))).is_ok());
+        work.take_notices();
+        assert_eq!(work.lane(frame("b", 0).batch.stream).len(), 1, "led by {leader}");
+        // It is told what went by once there is somebody to take it.
+        work.ask_again();
+        assert!(work.room.owes() && work.deciding.is_none(), "led by {leader}");
+    }
 }
 
 #[test]
