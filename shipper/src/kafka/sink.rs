@@ -175,9 +175,7 @@ impl Work {
 
     /// Waits until there may be something to do.
     async fn wait(&mut self) {
-        let look = if self.is_calm() { LOOK_CALM } else { LOOK_TROUBLED };
-        let gathers = self.advance_at.map(|at| at.saturating_duration_since(Instant::now()));
-        let look = gathers.map_or(look, |gathers| gathers.min(look));
+        let look = self.look();
         self.sink.spool.set_pace(self.pace());
         let mut phase = self.sink.phase.clone();
         let events = tokio::select! {
@@ -188,6 +186,13 @@ impl Work {
             _ = phase.changed() => Vec::new(),
         };
         self.handle(events);
+    }
+
+    /// When is looked again, whatever happens.
+    fn look(&self) -> Duration {
+        let look = if self.is_calm() { LOOK_CALM } else { LOOK_TROUBLED };
+        let decides = self.decides_at().map(|at| at.saturating_duration_since(Instant::now()));
+        decides.map_or(look, |decides| decides.min(look))
     }
 
     /// Whether nothing waits for its time: all that can happen is an answer, or news of the spool.

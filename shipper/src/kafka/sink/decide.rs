@@ -96,6 +96,13 @@ impl Work {
             || Instant::now() >= at
     }
 
+    /// When what is delivered can be decided at the latest: not while a command is under way, whose
+    /// answer is news of the spool, nor before one that failed is tried again.
+    pub(super) fn decides_at(&self) -> Option<Instant> {
+        let at = self.advance_at.filter(|_| self.deciding.is_none());
+        at.map(|at| at.max(self.decide_at))
+    }
+
     pub(super) fn command(&mut self, command: Command, decisions: Vec<(StreamId, Decision)>) {
         let sent = self.sink.spool.try_send(&command);
         self.deciding = Some(Deciding { command, sent, decisions });

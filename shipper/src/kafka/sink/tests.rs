@@ -97,6 +97,19 @@ fn a_topic_whose_leader_is_not_there_or_not_reached_holds_up_no_other_one() {
 }
 
 #[test]
+fn a_cursor_that_is_due_wakes_nobody_before_it_can_be_decided() {
+    let (_spool, mut work, _tell) = work();
+    let now = Instant::now();
+    work.advance_at = Some(now);
+    work.decide_at = now;
+    assert_eq!(work.decides_at(), Some(now));
+    work.decide_at = now + Duration::from_secs(3600);
+    assert_eq!((work.decides_at(), work.look()), (Some(work.decide_at), LOOK_CALM));
+    work.command(Command::Advance { ends: Vec::new() }, Vec::new());
+    assert_eq!((work.decides_at(), work.look()), (None, LOOK_CALM));
+}
+
+#[test]
 fn a_frame_that_is_found_corrupt_twice_is_counted_once_and_one_that_nobody_wants_never() {
     for (fault, alarm) in
         [(ReadFault::Corrupt, Alarm::CorruptFrame), (ReadFault::Gone, Alarm::SequenceGap)]
