@@ -210,12 +210,17 @@ impl Work {
 
     /// How the streams go on.
     fn pace(&self) -> Pace {
-        let mut lanes = self.routes.values().map(|route| &route.lane);
-        let is_behind = |lane: &Lane| lane.len() > WINDOW && lane.is_open();
+        let frames = |(stream, route): (&StreamId, &Route)| {
+            let goes = route.lane.is_open() && self.is_reached(stream);
+            (route.lane.len(), goes)
+        };
+        // One without frames says nothing: it may be of an earlier start, and never go again.
+        let mut lanes = self.routes.iter().map(frames).filter(|(frames, _)| *frames > 0);
+        let is_behind = |(frames, goes)| goes && frames > WINDOW;
         if *self.sink.phase.borrow() == Phase::Drain || lanes.clone().any(is_behind) {
             return Pace::Behind;
         }
-        let is_abreast = lanes.len() > 0 && lanes.all(Lane::is_open);
+        let is_abreast = !self.routes.is_empty() && lanes.all(|(_, goes)| goes);
         if is_abreast { Pace::Abreast } else { Pace::Asks }
     }
 

@@ -97,6 +97,22 @@ fn a_topic_whose_leader_is_not_there_or_not_reached_holds_up_no_other_one() {
 }
 
 #[test]
+fn a_broker_that_is_away_hurries_nobody_and_a_lane_without_frames_slows_nobody_down() {
+    let (mut spool, mut work, _tell) = work();
+    know_cluster(&mut work, 0);
+    assert_eq!(work.pace(), Pace::Asks, "there are no streams");
+    // Of an earlier start, and all of it is delivered.
+    work.lane(frame("b", 0).batch.stream);
+    assert_eq!(work.pace(), Pace::Abreast);
+    begin(&mut work, "a");
+    for sequence in 0..2 * WINDOW as u64 {
+        assert!(spool.notices.push(Notice::Frame(frame("a", sequence))).is_ok());
+        work.take_notices();
+        assert_eq!(work.pace(), Pace::Asks, "nobody takes what waits");
+    }
+}
+
+#[test]
 fn a_cursor_that_is_due_wakes_nobody_before_it_can_be_decided() {
     let (_spool, mut work, _tell) = work();
     let now = Instant::now();
