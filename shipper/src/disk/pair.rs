@@ -7,7 +7,7 @@
 //! made there: it has no head.
 
 use super::{Disk, DiskFile, ReadFile};
-use crate::spool::segment;
+use crate::spool::segment::{self, FOLDER as SEGMENTS};
 use brink_proto::frame::FRAME_ALIGN;
 use std::{
     cell::{Cell, RefCell},
@@ -15,9 +15,6 @@ use std::{
     io,
     rc::Rc,
 };
-
-/// The folder that is split.
-const SEGMENTS: &str = "segments";
 
 /// Which of the two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,14 +104,10 @@ impl<D: Disk> Pair<D> {
     fn file(&self, file: D::File, side: Side) -> PairFile<D::File> {
         PairFile { file, side, state: Rc::clone(&self.state) }
     }
-
-    /// What a disk answered; one that refuses is not asked first any more.
-    fn noted<T>(&self, side: Side, answer: io::Result<T>) -> io::Result<T> {
-        self.state.noted(side, answer)
-    }
 }
 
 impl State {
+    /// What a disk answered; one that refuses is not asked first any more.
     fn noted<T>(&self, side: Side, answer: io::Result<T>) -> io::Result<T> {
         if answer.is_err() {
             self.failed.set(Some(side));
@@ -147,7 +140,7 @@ impl<D: Disk> Disk for Pair<D> {
         };
         let mut answer = Err(io::Error::other("there is no disk"));
         for side in sides {
-            answer = self.noted(*side, self.disk(*side).create(name, bytes).await);
+            answer = self.state.noted(*side, self.disk(*side).create(name, bytes).await);
             if let Ok(file) = answer {
                 if is_split {
                     self.place(name, *side);
@@ -168,7 +161,7 @@ impl<D: Disk> Disk for Pair<D> {
 
     async fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         let side = self.side_of(from);
-        self.noted(side, self.disk(side).rename(from, to).await)?;
+        self.state.noted(side, self.disk(side).rename(from, to).await)?;
         self.place(from, Side::First);
         self.place(to, side);
         if segment::is_segment(to) {
@@ -202,7 +195,7 @@ impl<D: Disk> Disk for Pair<D> {
     async fn sync_names(&self, folder: &str) -> io::Result<()> {
         let made = self.state.made.get().filter(|_| folder == SEGMENTS);
         let side = made.unwrap_or(Side::First);
-        self.noted(side, self.disk(side).sync_names(folder).await)
+        self.state.noted(side, self.disk(side).sync_names(folder).await)
     }
 }
 

@@ -3,7 +3,7 @@
 //! Files are read past the page cache, as the appliance writes and reads them: what is seen is what
 //! the disk holds, and no cached page stands in the way of its direct writes.
 
-use crate::disk::ReadFile;
+use crate::{disk::ReadFile, spool::segment::FOLDER as SEGMENTS};
 use brink_proto::frame::FRAME_ALIGN;
 use std::{
     cell::RefCell,
@@ -19,14 +19,11 @@ const READ_BYTES_MAX: usize = 256 * 1024;
 /// How often a folder is listed until two lists agree: names change while segments are recycled.
 const LISTS_MAX: u32 = 8;
 
-/// The folder, and the second one, in which segments lie as well.
+/// The folder, and the second one, in which segments lie as well and nothing else.
 pub(super) struct Folder {
     root: PathBuf,
     second: Option<PathBuf>,
 }
-
-/// What the second folder has a part of.
-const SEGMENTS: &str = "segments";
 
 impl Folder {
     pub(super) fn new(root: &Path) -> Folder {

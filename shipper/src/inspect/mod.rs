@@ -28,7 +28,7 @@ use crate::spool::{
     SpoolError,
     cursors::{self, Cursors, Found, Slots},
     identity,
-    segment::generation_of,
+    segment::{FOLDER as SEGMENTS, generation_of},
 };
 use fault::{Fault, FaultKind, Faults};
 use folder::Folder;
@@ -95,7 +95,7 @@ pub fn survey(
     let unread = |source| SpoolError::Folder { path: path.to_owned(), doing: "read", source };
     // A folder that does not exist is told as the system tells it.
     std::fs::read_dir(path).map_err(unread)?;
-    if !folder.has("identity") && !folder.has("segments") {
+    if !folder.has("identity") && !folder.has(SEGMENTS) {
         return Err(InspectError::NoSpool(path.to_owned()));
     }
     let mut faults = Faults::default();
@@ -185,7 +185,7 @@ async fn read_log(
 ) -> io::Result<LogSeen> {
     let mut log = LogSeen::default();
     let mut names = Vec::new();
-    for (name, bytes) in folder.list("segments")? {
+    for (name, bytes) in folder.list(SEGMENTS)? {
         if generation_of(&name, ".free").is_some() {
             log.free.push((name, bytes));
         } else if let Some(generation) = generation_of(&name, ".seg") {
@@ -226,7 +226,7 @@ async fn read_segment(
     depth: Depth,
     read: &mut dyn FnMut(u64),
 ) -> io::Result<Option<Looked>> {
-    let Some(file) = folder.open(&format!("segments/{name}"))? else { return Ok(None) };
+    let Some(file) = folder.open(&format!("{SEGMENTS}/{name}"))? else { return Ok(None) };
     let looked = segment::look(&file, place, depth, read).await;
     // Asked last: what was read before is that segment's if it has its name now.
     if !file.has_its_name()? {

@@ -317,7 +317,7 @@ impl<D: Disk, T: Timer> Shared<D, T> {
         segment::write_head(head.bytes_mut(), generation, bytes);
         file.write(0, head).await?;
         file.sync().await?;
-        self.disk.sync_names("segments").await
+        self.disk.sync_names(segment::FOLDER).await
     }
 
     /// A try that failed leaves no file behind: it is made twice a second.

@@ -67,8 +67,8 @@ impl<D: Disk, T: Timer> Server<D, T> {
         }
         let found = {
             let cursors = self.shared.cursors.borrow();
-            let told = |generation| self.ports.iter().all(|port| port.feeds.has_told(generation));
-            self.shared.log.borrow().freeable(&cursors, &self.names, told)
+            let is_told = |generation| self.has_told(generation);
+            self.shared.log.borrow().freeable(&cursors, &self.names, is_told)
         };
         let Some((generation, streams)) = found else {
             self.free_at = now + LOOK_INTERVAL;

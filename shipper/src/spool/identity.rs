@@ -5,7 +5,7 @@
 //! a person says what it is, with `edge identity reset` (a new appliance) or `adopt` (the disk
 //! moved).
 
-use super::SpoolError;
+use super::{SpoolError, segment};
 use brink_proto::ids::{Incarnation, Name, hex};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -146,7 +146,7 @@ impl SpoolFolder {
         let mut locks = vec![lock];
         let second = second.map(Path::to_owned).or(stored.second);
         if let Some(second) = &second {
-            if !second.join("segments").is_dir() {
+            if !second.join(segment::FOLDER).is_dir() {
                 return Err(SpoolError::Second { path: second.clone(), text: AWAY });
             }
             locks.push(self::lock(second)?);
@@ -184,7 +184,7 @@ impl SpoolFolder {
         }
         identity.format = FORMAT_OF_ONE;
         if let Some(second) = second {
-            fs::create_dir_all(second.join("segments")).map_err(at(second, "make"))?;
+            fs::create_dir_all(second.join(segment::FOLDER)).map_err(at(second, "make"))?;
             self._locks.push(lock(second)?);
             if let Some(there) = read(second)? {
                 there.check_format(second)?;
@@ -217,12 +217,13 @@ const LEFT: &str = "may hold segments and is not configured any more; name it as
 
 /// Whether segments lie in a folder.
 fn holds_segments(path: &Path) -> io::Result<bool> {
-    let mut entries = fs::read_dir(path.join("segments"))?;
-    Ok(entries.any(|entry| entry.is_ok_and(|e| e.path().extension().is_some_and(|x| x == "seg"))))
+    let mut entries = fs::read_dir(path.join(segment::FOLDER))?;
+    let is_segment = |e: fs::DirEntry| segment::is_segment(&e.file_name().to_string_lossy());
+    Ok(entries.any(|entry| entry.is_ok_and(is_segment)))
 }
 
 /// Folders of a spool.
-const FOLDERS: [&str; 2] = ["segments", "quarantine"];
+const FOLDERS: [&str; 2] = [segment::FOLDER, "quarantine"];
 
 /// Whether a spool was written on this machine. Only what both sides could read is compared, for
 /// some sources need root.
@@ -311,12 +312,12 @@ fn set_aside(path: &Path) -> io::Result<()> {
         number += 1;
     };
     fs::create_dir(&aside)?;
-    for name in ["segments", "cursors", "identity"] {
+    for name in [segment::FOLDER, "cursors", "identity"] {
         if path.join(name).exists() {
             fs::rename(path.join(name), aside.join(name))?;
         }
     }
-    fs::create_dir(path.join("segments"))?;
+    fs::create_dir(path.join(segment::FOLDER))?;
     File::open(path)?.sync_all()
 }
 

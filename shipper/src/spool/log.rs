@@ -113,6 +113,11 @@ impl<F> Log<F> {
         self.committed = LogPosition::new(generation, segment.summary.end);
     }
 
+    /// The file of a segment; nothing once it is gone.
+    pub(crate) fn file(&self, generation: u32) -> Option<Rc<F>> {
+        self.segments.get(&generation).map(|segment| Rc::clone(&segment.file))
+    }
+
     /// The first generation of this start; asked before there is any of it.
     pub(crate) fn first_of_start(&self) -> u32 {
         self.next_generation

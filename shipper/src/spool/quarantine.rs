@@ -6,7 +6,7 @@ use crate::{
     disk::{AlignedBuffer, Disk, DiskFile, ReadFile, Timer},
 };
 use brink_proto::frame::FrameHeader;
-use std::{io, rc::Rc};
+use std::io;
 
 /// BOUND: bytes of a corrupt range that are kept; what lies behind is named but not copied.
 const KEPT_BYTES_MAX: u32 = 1 << 20;
@@ -44,7 +44,7 @@ impl<D: Disk, T: Timer> Shared<D, T> {
     /// Takes note of a frame whose bytes are not those that were written.
     pub(crate) async fn set_aside(&self, frame: &FrameHeader) {
         let (generation, from) = (frame.position.generation(), frame.position.offset());
-        let file = self.log.borrow().segment(generation).map(|s| Rc::clone(&s.file));
+        let file = self.log.borrow().file(generation);
         if let Some(file) = file {
             let hole = Hole { from, to: from + frame.frame_bytes() as u32 };
             self.quarantine(&file, generation, hole).await;

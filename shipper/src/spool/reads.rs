@@ -89,7 +89,7 @@ impl<D: Disk, T: Timer> Reader<D, T> {
         let from = first.position.offset();
         let bytes = last.frame.position.offset() - from + last.frame.frame_bytes() as u32;
         let generation = first.position.generation();
-        let file = self.shared.log.borrow().segment(generation).map(|s| Rc::clone(&s.file));
+        let file = self.shared.log.borrow().file(generation);
         let Some(file) = file else { return false };
         file.read(u64::from(from), bytes as usize, &mut self.run).await.is_ok()
     }
@@ -97,7 +97,7 @@ impl<D: Disk, T: Timer> Reader<D, T> {
     async fn read(&self, frame: &FrameHeader, bytes: &mut Vec<u8>) -> Result<(), ReadFault> {
         let generation = frame.position.generation();
         let offset = frame.position.offset();
-        let file = self.shared.log.borrow().segment(generation).map(|s| Rc::clone(&s.file));
+        let file = self.shared.log.borrow().file(generation);
         let file = file.ok_or(ReadFault::Gone)?;
         let read = file.read(u64::from(offset), frame.frame_bytes(), bytes).await;
         if let Err(error) = read {

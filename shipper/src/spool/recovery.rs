@@ -36,7 +36,7 @@ pub struct RecoveryReport {
 /// What the disk said; [`io::ErrorKind::Unsupported`] when a newer build wrote a part of the log.
 pub(crate) async fn refuse_newer<D: Disk>(disk: &D) -> io::Result<()> {
     let mut block = Vec::new();
-    for (name, bytes) in disk.list("segments").await? {
+    for (name, bytes) in disk.list(segment::FOLDER).await? {
         let generation = segment::generation_of(&name, ".seg");
         let Some(generation) = generation.filter(|_| bytes >= u64::from(SEGMENT_BYTES_MIN)) else {
             continue;
@@ -65,7 +65,7 @@ pub(crate) async fn recover<D: Disk>(
     let mut segments = BTreeMap::new();
     let mut free = Vec::new();
     let mut next_generation = 1;
-    let mut names = disk.list("segments").await?;
+    let mut names = disk.list(segment::FOLDER).await?;
     names.sort();
     for (name, bytes) in names {
         if let Some(generation) = segment::generation_of(&name, ".free") {

@@ -59,16 +59,19 @@ const ENTRY_BYTES: usize = 128;
 const _: () = assert!((SUMMARY_BYTES as usize).is_multiple_of(FRAME_ALIGN));
 const _: () = assert!(STREAMS_MAX >= 100);
 
+/// The folder of a spool that segments lie in.
+pub const FOLDER: &str = "segments";
+
 /// The name of the segment file of a generation.
 #[must_use]
 pub fn file_name(generation: u32) -> String {
-    format!("segments/{generation:010}.seg")
+    format!("{FOLDER}/{generation:010}.seg")
 }
 
 /// The name of a file that waits to be recycled.
 #[must_use]
 pub fn free_name(generation: u32) -> String {
-    format!("segments/{generation:010}.free")
+    format!("{FOLDER}/{generation:010}.free")
 }
 
 /// Whether a name is that of a segment which lives.

@@ -324,19 +324,24 @@ impl<D: Disk, T: Timer> Server<D, T> {
     /// Keeps a copy of a frame that is sound, and that a sink cannot deliver.
     async fn copy(&self, frame: &FrameHeader) -> io::Result<()> {
         let (generation, from) = (frame.position.generation(), frame.position.offset());
-        let file = self.shared.log.borrow().segment(generation).map(|s| Rc::clone(&s.file));
+        let file = self.shared.log.borrow().file(generation);
         let gone = || io::Error::new(io::ErrorKind::NotFound, "the segment is gone");
         let file = file.ok_or_else(gone)?;
         let to = from + frame.frame_bytes() as u32;
         quarantine::keep(&self.shared.disk, &file, generation, from, to).await
     }
 
+    /// Whether every sink was told of all that lies in a segment.
+    pub(super) fn has_told(&self, generation: u32) -> bool {
+        self.ports.iter().all(|port| port.feeds.has_told(generation))
+    }
+
     /// Recycles the segments that every sink is done with. Its cursors are durable by now.
     async fn release_segments(&self) {
         let released = {
             let cursors = self.shared.cursors.borrow();
-            let told = |generation| self.ports.iter().all(|port| port.feeds.has_told(generation));
-            self.shared.log.borrow_mut().release(&cursors, &self.names, told)
+            let is_told = |generation| self.has_told(generation);
+            self.shared.log.borrow_mut().release(&cursors, &self.names, is_told)
         };
         for segment in released {
             let name = segment::file_name(segment.generation);
