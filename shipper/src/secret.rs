@@ -13,6 +13,13 @@ impl Secret {
         Secret(text)
     }
 
+    /// The first line of a file; nothing, if that is empty.
+    #[must_use]
+    pub fn first_line(text: &str) -> Option<Secret> {
+        let line = text.lines().next().filter(|line| !line.is_empty())?;
+        Some(Secret(line.to_owned()))
+    }
+
     /// The text, for the one place that sends it.
     pub(crate) fn reveal(&self) -> &str {
         &self.0

@@ -72,9 +72,9 @@ fn sasl(check: &Checker<'_>, section: &KafkaSection) -> Result<Option<SaslConfig
         };
     };
     let names = Mechanism::ALL.map(|m| format!("{:?}", m.name())).join(", ");
-    let mechanism = Mechanism::ALL.into_iter().find(|m| m.name() == word);
-    let mechanism = mechanism.ok_or_else(|| check.wrong("kafka.sasl", word, &names))?;
-    if mechanism == Mechanism::Plain && !section.tls {
+    let mechanism =
+        Mechanism::named(word).ok_or_else(|| check.wrong("kafka.sasl", word, &names))?;
+    if mechanism.sends_password() && !section.tls {
         let allowed = "with tls = true, or else a SCRAM: it sends the password as it is";
         return Err(check.wrong("kafka.sasl", word, allowed));
     }
@@ -83,16 +83,16 @@ fn sasl(check: &Checker<'_>, section: &KafkaSection) -> Result<Option<SaslConfig
         username.ok_or_else(|| check.wrong("kafka.username", "nothing", "a user, with sasl"))?;
     let password = match &section.password_file {
         Some(path) => password_of(check, path)?,
-        None => std::env::var(PASSWORD_VARIABLE).map_err(|_| {
+        None => std::env::var(PASSWORD_VARIABLE).map(Secret::new).map_err(|_| {
             let allowed = format!("a file, or the variable {PASSWORD_VARIABLE}");
             check.wrong("kafka.password_file", "nothing", &allowed)
         })?,
     };
-    Ok(Some(SaslConfig { mechanism, username, password: Secret::new(password) }))
+    Ok(Some(SaslConfig { mechanism, username, password }))
 }
 
 /// The first line of a file that only its owner can read.
-fn password_of(check: &Checker<'_>, path: &Path) -> Result<String, ConfigError> {
+fn password_of(check: &Checker<'_>, path: &Path) -> Result<Secret, ConfigError> {
     let key = "kafka.password_file";
     let text = read_private(path).map_err(|fault| match fault {
         PrivateFault::File(error) => {
@@ -103,11 +103,8 @@ fn password_of(check: &Checker<'_>, path: &Path) -> Result<String, ConfigError> 
             check.wrong(key, found, "a file that only its owner can read: chmod 600")
         }
     })?;
-    let password = text.lines().next().unwrap_or_default();
-    if password.is_empty() {
-        return Err(check.wrong(key, path, "a file with the password in its first line"));
-    }
-    Ok(password.to_owned())
+    let allowed = "a file with the password in its first line";
+    Secret::first_line(&text).ok_or_else(|| check.wrong(key, path, allowed))
 }
 
 #[cfg(test)]

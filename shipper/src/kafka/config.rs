@@ -65,6 +65,18 @@ impl Mechanism {
     pub const ALL: [Mechanism; 3] =
         [Mechanism::Plain, Mechanism::ScramSha256, Mechanism::ScramSha512];
 
+    /// The one with this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Mechanism> {
+        Mechanism::ALL.into_iter().find(|mechanism| mechanism.name() == name)
+    }
+
+    /// Whether the password itself is sent, so that the connection has to be secret.
+    #[must_use]
+    pub fn sends_password(self) -> bool {
+        self == Mechanism::Plain
+    }
+
     /// Its registered name.
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -63,12 +63,11 @@ impl KafkaOptions {
         else {
             return Ok(None);
         };
-        let mechanism = Mechanism::ALL.into_iter().find(|m| m.name() == word);
-        let mechanism = mechanism.ok_or_else(|| {
+        let mechanism = Mechanism::named(word).ok_or_else(|| {
             let names = Mechanism::ALL.map(Mechanism::name).join(", ");
             format!("--kafka-sasl is {word:?}; allowed: {names}")
         })?;
-        if mechanism == Mechanism::Plain && !self.kafka_tls {
+        if mechanism.sends_password() && !self.kafka_tls {
             return Err("--kafka-sasl PLAIN sends the password as it is: add --kafka-tls".into());
         }
         let text = read_private(path).map_err(|fault| match fault {
@@ -78,11 +77,8 @@ impl KafkaOptions {
                 format!("{path} has mode {mode:04o}, and holds a secret: chmod 600 {path}")
             }
         })?;
-        let password = text.lines().next().unwrap_or_default();
-        if password.is_empty() {
-            return Err(format!("{} has no password in its first line", path.display()));
-        }
-        let password = Secret::new(password.to_owned());
+        let password = Secret::first_line(&text)
+            .ok_or_else(|| format!("{} has no password in its first line", path.display()))?;
         Ok(Some(SaslConfig { mechanism, username: username.clone(), password }))
     }
 }
