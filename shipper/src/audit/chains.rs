@@ -134,14 +134,8 @@ fn within(found: &Found) -> Vec<String> {
     wrong
 }
 
-/// The object that an entry speaks of, also when it went aside.
-pub(super) fn object_of(entry: &Entry) -> Option<ObjectName> {
-    let aside = entry.key.strip_prefix("_conflict/").and_then(|rest| rest.split_once('/'));
-    ObjectName::read(aside.map_or(entry.key.as_str(), |(_, key)| key))
-}
-
 fn is_named_so(entry: &Entry, of: &ManifestName) -> bool {
-    object_of(entry).is_some_and(|object| {
+    ObjectName::read_wherever(&entry.key).is_some_and(|object| {
         let says = (ChainId::of(&object.stream), object.hour, object.stream.shard.0);
         let holds = (object.first.0, object.end.0, object.rows());
         says == (of.id, of.hour, entry.shard) && holds == (entry.first, entry.end, entry.rows)

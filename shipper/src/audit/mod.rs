@@ -26,7 +26,7 @@ pub use tiling::{Fault, StreamTiles};
 use crate::{
     kafka::reader::{ReadFault, Reader},
     objects::{
-        key::ObjectName,
+        key::{self, ObjectName},
         manifest::hour_text,
         store::{PutError, Store},
     },
@@ -177,9 +177,7 @@ async fn objects(
 ) -> Result<(Vec<ObjectName>, Vec<Fault>), PutError> {
     let (mut names, mut foreign) = (Vec::new(), Vec::new());
     for hour in (from.0..=to.0).map(Hour) {
-        let (date, of_day) = hour.partition();
-        let folder = format!("ds={topic}/dt={date}/hour={of_day}");
-        for key in store.keys_below(&folder, OBJECTS_MAX).await? {
+        for key in store.keys_below(&key::folder(topic, hour), OBJECTS_MAX).await? {
             match ObjectName::read(&key) {
                 Some(name) => names.push(name),
                 None if hour == to => foreign.push(Fault::Foreign { key }),

@@ -2,7 +2,7 @@
 
 use super::{
     OBJECTS_MAX,
-    chains::{ChainTold, Found, Wanted, closes, follow, object_of, wanted},
+    chains::{ChainTold, Found, Wanted, closes, follow, wanted},
     tiling::Fault,
 };
 use crate::{
@@ -82,7 +82,7 @@ impl Proof {
             let gaps = manifest.gaps.iter();
             self.gaps.extend(gaps.map(|g| (id.stream(g.shard), g.first, g.end, g.reason.label())));
             let entries = manifest.objects.iter().filter(|_| name.hour == hour);
-            let known = entries.filter(|entry| object_of(entry).is_some());
+            let known = entries.filter(|entry| ObjectName::read_wherever(&entry.key).is_some());
             self.listed.extend(known.map(|entry| (entry.key.clone(), entry.digest.clone())));
         }
         self.gaps.sort_unstable();

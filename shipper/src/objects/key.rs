@@ -27,14 +27,27 @@ pub fn object_key(
     schema: u32,
 ) -> String {
     let StreamId { edge, incarnation, shard, topic } = stream;
-    let (date, hour) = hour.partition();
+    let folder = folder(topic, hour);
     let (incarnation, shard) = (incarnation.0, shard.0);
     let (first, last) = (first.0, end.0.saturating_sub(1));
-    format!(
-        "ds={topic}/dt={date}/hour={hour}/\
-         {edge}-{incarnation:020}-{shard:05}-{first:020}-{last:020}.v{schema}.parquet"
-    )
+    format!("{folder}/{edge}-{incarnation:020}-{shard:05}-{first:020}-{last:020}.v{schema}.parquet")
 }
+
+/// The folder of an hour's objects of a topic.
+#[must_use]
+pub fn folder(topic: &Name, hour: Hour) -> String {
+    let (date, of_day) = hour.partition();
+    format!("ds={topic}/dt={date}/hour={of_day}")
+}
+
+/// Where what has found its key taken goes; its digest names the place.
+#[must_use]
+pub fn aside_key(digest: &str, key: &str) -> String {
+    format!("{ASIDE}/{digest}/{key}")
+}
+
+/// In front of the keys of what went aside: Hive and Spark pass over it.
+pub const ASIDE: &str = "_conflict";
 
 /// What a key says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -73,6 +86,14 @@ impl ObjectName {
             schema: schema.parse().ok()?,
         };
         (name.key() == key).then_some(name)
+    }
+
+    /// Reads a key, also of an object that went aside.
+    #[must_use]
+    pub fn read_wherever(key: &str) -> Option<ObjectName> {
+        let aside =
+            key.strip_prefix(ASIDE).and_then(|rest| rest.strip_prefix('/')?.split_once('/'));
+        ObjectName::read(aside.map_or(key, |(_, key)| key))
     }
 
     /// Its key.

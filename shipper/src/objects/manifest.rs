@@ -7,7 +7,7 @@
 //! One line of JSON, a function of the sealed list that it is made of, so that it can be made
 //! again. Its SHA-256 stands in its successor: nobody can change one, or leave one out, unnoticed.
 
-use super::key::object_key;
+use super::key::{self, aside_key, object_key};
 use crate::spool::chain::{Chain, ChainId, Gap, GapReason, Listed};
 use brink_proto::ids::{Hour, Incarnation, Name, Sequence, ShedReason, hex};
 use serde::{Deserialize, Serialize};
@@ -195,12 +195,6 @@ impl Sums {
     }
 }
 
-/// Where an object goes whose key is taken by something else.
-#[must_use]
-pub fn aside_key(digest: &str, key: &str) -> String {
-    format!("_conflict/{digest}/{key}")
-}
-
 /// What names a manifest: SHA-256 over its bytes, in hex.
 #[must_use]
 pub fn digest(bytes: &[u8]) -> String {
@@ -224,8 +218,7 @@ pub fn read_hour(text: &str) -> Option<Hour> {
 /// The folder of an hour's manifests of a topic.
 #[must_use]
 pub fn folder(topic: &Name, hour: Hour) -> String {
-    let (date, of_day) = hour.partition();
-    format!("{FOLDER}/ds={topic}/dt={date}/hour={of_day}")
+    format!("{FOLDER}/{}", key::folder(topic, hour))
 }
 
 /// What the key of a manifest says.

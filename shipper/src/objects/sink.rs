@@ -18,8 +18,8 @@ mod manifests;
 use super::{
     encode::{EncodeError, Encoder},
     footer::ObjectFooter,
+    key::aside_key,
     lists::{Author, Delivery, Lists},
-    manifest::aside_key,
     plan::{Admission, Plan, Planner, RollPolicy, Step},
     store::{Condition, Put, PutError, Same, Store},
 };

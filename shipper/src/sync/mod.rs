@@ -14,7 +14,11 @@ mod pair;
 
 use crate::{
     backoff::Backoff,
-    objects::store::{Folder, PutError, Store},
+    objects::{
+        key::ASIDE,
+        manifest,
+        store::{Folder, PutError, Store},
+    },
 };
 use brink_proto::ids::{Hour, Name};
 use pair::{Kind, Outcome, Pair};
@@ -154,10 +158,10 @@ pub async fn sync(
     // of SOURCE since it was listed.
     let mut folders = listed(&sides.source, "").await.map_err(SyncError::Source)?.folders;
     folders.retain(|folder| {
-        let is_ours = folder.starts_with("ds=") || ["_conflict", "_manifests"].contains(&&**folder);
+        let is_ours = folder.starts_with("ds=") || [ASIDE, manifest::FOLDER].contains(&&**folder);
         is_ours && wish.wants(folder)
     });
-    folders.sort_by_key(|folder| folder == "_manifests");
+    folders.sort_by_key(|folder| folder == manifest::FOLDER);
     folders.reverse();
     // BOUND: the folders of one way down, and those beside them.
     while let Some(folder) = folders.pop() {

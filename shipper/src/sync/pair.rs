@@ -33,9 +33,7 @@ impl Kind {
         if key.starts_with("_manifests/") && name.ends_with(".json") {
             return Some(Kind::Manifest);
         }
-        // One that found its name taken lies below `_conflict/<log digest>/`.
-        let aside = key.strip_prefix("_conflict/").and_then(|rest| rest.split_once('/'));
-        let name = ObjectName::read(aside.map_or(key, |(_, key)| key));
+        let name = ObjectName::read_wherever(key);
         Some(name.map_or(Kind::Foreign, |name| Kind::Object(name.rows())))
     }
 }
