@@ -1,6 +1,6 @@
 //! `shipper audit`: whether an hour was delivered whole.
 
-use super::{DAMAGED, fail, hour, name, open_store, show};
+use super::{DAMAGED, Telling, fail, hour, name, open_store, show};
 use brink_proto::schema::TOPICS;
 use brink_shipper::{
     audit::{Audit, Question, audit},
@@ -11,7 +11,7 @@ use std::{
     fs,
     path::PathBuf,
     process::ExitCode,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 /// What can be said on the command line.
@@ -59,9 +59,6 @@ pub(crate) struct AuditOptions {
 /// BOUND: hours that are looked at before the one that is asked for.
 const BACK_MAX: u32 = 24 * 31;
 
-/// How often progress is told.
-const TOLD_EVERY: Duration = Duration::from_secs(2);
-
 pub(crate) fn run(options: &AuditOptions) -> ExitCode {
     match answered(options) {
         Ok(found) => {
@@ -75,13 +72,8 @@ pub(crate) fn run(options: &AuditOptions) -> ExitCode {
 fn answered(options: &AuditOptions) -> Result<Audit, String> {
     let question = question(options)?;
     let store = open_store("--store", &options.store, &options.s3)?;
-    let mut told = Instant::now();
-    let mut tell = |count: usize, of: usize| {
-        if told.elapsed() >= TOLD_EVERY {
-            told = Instant::now();
-            eprintln!("{count} of {of} objects");
-        }
-    };
+    let mut telling = Telling::start();
+    let mut tell = |count: usize, of: usize| telling.tell(|| format!("{count} of {of} objects"));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| error.to_string())?;
     let kafka = options.kafka.reader()?;

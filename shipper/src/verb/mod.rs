@@ -10,6 +10,7 @@ pub(crate) mod verify;
 
 use brink_proto::ids::{Hour, Name};
 use brink_shipper::objects::{
+    manifest::read_hour,
     options::S3Options,
     store::{STORE_URLS, Store, StoreConfig},
 };
@@ -18,6 +19,7 @@ use std::{
     fmt::Display,
     io::{self, Write},
     process::ExitCode,
+    time::{Duration, Instant},
 };
 
 /// Something is damaged.
@@ -41,6 +43,26 @@ fn show(found: &(impl Serialize + Display), json: bool) {
     print(&text);
 }
 
+/// How often progress of long work is told.
+const TOLD_EVERY: Duration = Duration::from_secs(2);
+
+/// When progress was told last.
+struct Telling(Instant);
+
+impl Telling {
+    fn start() -> Telling {
+        Telling(Instant::now())
+    }
+
+    /// Tells progress on standard error, if it is time again.
+    fn tell(&mut self, progress: impl FnOnce() -> String) {
+        if self.0.elapsed() >= TOLD_EVERY {
+            self.0 = Instant::now();
+            eprintln!("{}", progress());
+        }
+    }
+}
+
 fn print(text: &str) {
     // A pipe that was closed is nobody's error.
     let _ = io::stdout().write_all(text.as_bytes());
@@ -60,8 +82,7 @@ fn open_store(option: &str, url: &str, s3: &S3Options) -> Result<Store, String> 
 
 /// Reads what `--hour` says.
 fn hour(text: &str) -> Result<Hour, String> {
-    let hour = text.split_once('T').and_then(|(date, of)| Hour::of_partition(date, of));
-    hour.ok_or_else(|| format!("--hour is {text:?}; allowed: as 2026-11-23T07"))
+    read_hour(text).ok_or_else(|| format!("--hour is {text:?}; allowed: as 2026-11-23T07"))
 }
 
 /// Reads the name of a topic or of an edge.

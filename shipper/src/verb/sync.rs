@@ -1,15 +1,11 @@
 //! `shipper sync`: what one store has and another has not.
 
-use super::{DAMAGED, fail, hour, name, open_store, show};
+use super::{DAMAGED, Telling, fail, hour, name, open_store, show};
 use brink_shipper::{
     objects::options::S3Options,
     sync::{Closely, Missing, Sides, Sync, Wish, sync},
 };
-use std::{
-    path::PathBuf,
-    process::ExitCode,
-    time::{Duration, Instant},
-};
+use std::{path::PathBuf, process::ExitCode};
 
 /// What can be said on the command line.
 #[derive(Debug, clap::Args)]
@@ -62,9 +58,6 @@ pub(crate) struct SyncOptions {
     json: bool,
 }
 
-/// How often progress is told.
-const TOLD_EVERY: Duration = Duration::from_secs(2);
-
 /// Proves that TARGET creates nothing twice; nobody reads it.
 const PROBE_KEY: &str = "_probe/sync";
 
@@ -96,14 +89,13 @@ fn done(options: &SyncOptions) -> Result<Sync, String> {
     };
     let source = open_store("SOURCE", source, &of_source)?;
     let mut target = open_store("TARGET", target, s3)?;
-    let mut told = Instant::now();
+    let mut telling = Telling::start();
     let mut tell = |so_far: &Sync| {
-        if told.elapsed() >= TOLD_EVERY {
-            told = Instant::now();
-            let Sync { proved, copied, copied_bytes, faults, .. } = so_far;
-            let (mib, faults) = (copied_bytes >> 20, faults.len());
-            eprintln!("{proved} proved, {copied} of them copied ({mib} MiB), {faults} faults");
-        }
+        let Sync { proved, copied, copied_bytes, faults, .. } = so_far;
+        let (mib, faults) = (copied_bytes >> 20, faults.len());
+        telling.tell(|| {
+            format!("{proved} proved, {copied} of them copied ({mib} MiB), {faults} faults")
+        });
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.map_err(|error| error.to_string())?.block_on(async {

@@ -1,12 +1,8 @@
 //! `shipper verify`: whether a spool is sound.
 
-use super::{DAMAGED, fail, show};
+use super::{DAMAGED, Telling, fail, show};
 use brink_shipper::inspect::{Depth, Progress, survey};
-use std::{
-    path::PathBuf,
-    process::ExitCode,
-    time::{Duration, Instant},
-};
+use std::{path::PathBuf, process::ExitCode};
 
 /// What can be said on the command line.
 #[derive(Debug, clap::Args)]
@@ -28,18 +24,14 @@ pub(crate) struct VerifyOptions {
     json: bool,
 }
 
-/// How often progress is told.
-const TOLD_EVERY: Duration = Duration::from_secs(2);
-
 pub(crate) fn run(options: &VerifyOptions) -> ExitCode {
-    let mut told = Instant::now();
+    let mut telling = Telling::start();
     let mut tell = |progress: &Progress| {
-        if told.elapsed() >= TOLD_EVERY {
-            told = Instant::now();
-            let Progress { segments, of_segments, payloads, bytes } = progress;
-            let mib = bytes >> 20;
-            eprintln!("{segments} of {of_segments} segments, {payloads} payloads, {mib} MiB");
-        }
+        let Progress { segments, of_segments, payloads, bytes } = progress;
+        let mib = bytes >> 20;
+        telling.tell(|| {
+            format!("{segments} of {of_segments} segments, {payloads} payloads, {mib} MiB")
+        });
     };
     match survey(&options.spool, Depth::Payloads, &mut tell) {
         Ok(seen) => {
