@@ -35,6 +35,8 @@ pub mod inspect;
 pub mod intake;
 pub mod kafka;
 pub mod objects;
+#[cfg(test)]
+mod sample;
 pub mod secret;
 pub mod sink;
 pub mod spool;

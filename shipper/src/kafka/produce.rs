@@ -226,10 +226,8 @@ impl Posted {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use brink_proto::{
-        frame::{BatchInfo, SHED_REASONS},
-        ids::{Class, Hour, Sequence},
-    };
+    use crate::sample;
+    use brink_proto::frame::BatchInfo;
     use kafka_protocol::{
         messages::{
             ApiKey, ProduceRequest, RequestHeader, TopicName,
@@ -242,24 +240,12 @@ mod tests {
 
     fn batch(topic: &str, partition: i32, payload: &[u8]) -> Batch {
         let info = BatchInfo {
-            stream: format!("e/7/0/{topic}").parse().unwrap(),
-            first_sequence: Sequence(40),
-            count: 3,
             base_timestamp_ms: 1000,
             max_timestamp_ms: 1002,
-            hour: Hour(0),
-            schema: 1,
-            class: Class::Normal,
-            raw_bytes: 100,
             payload_bytes: payload.len() as u32,
-            shed: [0; SHED_REASONS],
+            ..sample::batch(&format!("e/7/0/{topic}"), 40, 3)
         };
-        let frame = FrameHeader {
-            batch: info,
-            position: LogPosition(4096 * (partition as u64 + 1)),
-            commit_position: LogPosition(0),
-            payload_crc: 0,
-        };
+        let frame = sample::frame(info, LogPosition(4096 * (partition as u64 + 1)));
         let producer = ProducerSequence { id: 9, epoch: 2, base: 40 };
         let bytes = [&[0xEE; HEADER_BYTES], payload, &[0; 99]].concat();
         Batch { partition, frame, producer, bytes }

@@ -143,27 +143,12 @@ fn as_i64(bytes: u64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use brink_proto::{
-        frame::{BatchInfo, FrameHeader, SHED_REASONS},
-        ids::{Class, Hour, Sequence},
-    };
+    use crate::sample;
+    use brink_proto::frame::BatchInfo;
 
     fn frame(payload_bytes: u32) -> Notice {
-        let batch = BatchInfo {
-            stream: "e/7/0/t".parse().unwrap(),
-            first_sequence: Sequence(0),
-            count: 1,
-            base_timestamp_ms: 0,
-            max_timestamp_ms: 0,
-            hour: Hour(0),
-            schema: 1,
-            class: Class::Normal,
-            raw_bytes: payload_bytes,
-            payload_bytes,
-            shed: [0; SHED_REASONS],
-        };
-        let position = LogPosition::new(3, 4096);
-        Notice::Frame(FrameHeader { batch, position, commit_position: position, payload_crc: 0 })
+        let batch = BatchInfo { payload_bytes, ..sample::batch("e/7/0/t", 0, 1) };
+        Notice::Frame(sample::frame(batch, LogPosition::new(3, 4096)))
     }
 
     #[test]

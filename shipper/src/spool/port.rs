@@ -383,30 +383,13 @@ impl ReadEnd {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use brink_proto::{
-        frame::{BatchInfo, LogPosition, PAYLOAD_BYTES_MAX, SHED_REASONS},
-        ids::{Class, Hour},
-    };
+    use crate::sample;
+    use brink_proto::frame::{BatchInfo, LogPosition, PAYLOAD_BYTES_MAX};
 
     fn frame(payload_bytes: usize) -> FrameHeader {
-        FrameHeader {
-            batch: BatchInfo {
-                stream: "e/7/0/t".parse().unwrap(),
-                first_sequence: Sequence(0),
-                count: 1,
-                base_timestamp_ms: 0,
-                max_timestamp_ms: 0,
-                hour: Hour(0),
-                schema: 1,
-                class: Class::Normal,
-                raw_bytes: 100,
-                payload_bytes: payload_bytes as u32,
-                shed: [0; SHED_REASONS],
-            },
-            position: LogPosition(4096),
-            commit_position: LogPosition(0),
-            payload_crc: 0,
-        }
+        let payload_bytes = payload_bytes as u32;
+        let batch = BatchInfo { payload_bytes, ..sample::batch("e/7/0/t", 0, 1) };
+        sample::frame(batch, LogPosition(4096))
     }
 
     #[test]

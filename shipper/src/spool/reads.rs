@@ -141,30 +141,13 @@ fn run_of<'f>(mut frames: impl Iterator<Item = &'f FrameHeader>) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use brink_proto::{
-        frame::{BatchInfo, FRAME_ALIGN, LogPosition, SHED_REASONS},
-        ids::{Class, Hour, Sequence},
-    };
+    use crate::sample;
+    use brink_proto::frame::{BatchInfo, FRAME_ALIGN, LogPosition};
 
     fn frame(generation: u32, block: usize, blocks: usize) -> FrameHeader {
-        FrameHeader {
-            batch: BatchInfo {
-                stream: "e/7/0/t".parse().unwrap(),
-                first_sequence: Sequence(block as u64),
-                count: 1,
-                base_timestamp_ms: 0,
-                max_timestamp_ms: 0,
-                hour: Hour(0),
-                schema: 1,
-                class: Class::Normal,
-                raw_bytes: 100,
-                payload_bytes: ((blocks - 1) * FRAME_ALIGN + 100) as u32,
-                shed: [0; SHED_REASONS],
-            },
-            position: LogPosition::new(generation, (block * FRAME_ALIGN) as u32),
-            commit_position: LogPosition(0),
-            payload_crc: 0,
-        }
+        let payload_bytes = ((blocks - 1) * FRAME_ALIGN + 100) as u32;
+        let batch = BatchInfo { payload_bytes, ..sample::batch("e/7/0/t", block as u64, 1) };
+        sample::frame(batch, LogPosition::new(generation, (block * FRAME_ALIGN) as u32))
     }
 
     /// How many frames are read at once, each given by generation, block and blocks.

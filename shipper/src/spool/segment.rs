@@ -331,30 +331,12 @@ fn read_u64(block: &[u8], at: usize) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use brink_proto::{
-        frame::{BatchInfo, SHED_REASONS},
-        ids::Class,
-    };
+    use crate::sample;
+    use brink_proto::frame::BatchInfo;
 
     fn batch(shard: u16, first: u64, hour: u32) -> BatchInfo {
-        BatchInfo {
-            stream: StreamId {
-                edge: Name::new("e").unwrap(),
-                incarnation: Incarnation(7),
-                shard: ShardId(shard),
-                topic: Name::new("t").unwrap(),
-            },
-            first_sequence: Sequence(first),
-            count: 10,
-            base_timestamp_ms: 0,
-            max_timestamp_ms: 0,
-            hour: Hour(hour),
-            schema: 1,
-            class: Class::Normal,
-            raw_bytes: 1,
-            payload_bytes: 1,
-            shed: [0; SHED_REASONS],
-        }
+        let batch = sample::batch(&format!("e/7/{shard}/t"), first, 10);
+        BatchInfo { hour: Hour(hour), ..batch }
     }
 
     #[test]

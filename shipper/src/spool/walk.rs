@@ -172,10 +172,7 @@ impl<F: ReadFile> Window<'_, F> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use brink_proto::{
-        frame::{BatchInfo, SHED_REASONS},
-        ids::{Class, Hour, Sequence},
-    };
+    use crate::sample;
 
     const GENERATION: u32 = 3;
     const BLOCK: usize = FRAME_ALIGN;
@@ -186,23 +183,11 @@ mod tests {
         for (index, commit) in commits.iter().enumerate() {
             let at = (1 + index) * BLOCK;
             let payload = [index as u8; 100];
+            let batch = sample::batch("e/7/0/t", index as u64, 1);
             let header = FrameHeader {
-                batch: BatchInfo {
-                    stream: "e/7/0/t".parse().unwrap(),
-                    first_sequence: Sequence(index as u64),
-                    count: 1,
-                    base_timestamp_ms: 0,
-                    max_timestamp_ms: 0,
-                    hour: Hour(0),
-                    schema: 1,
-                    class: Class::Normal,
-                    raw_bytes: 100,
-                    payload_bytes: 100,
-                    shed: [0; SHED_REASONS],
-                },
-                position: LogPosition::new(GENERATION, at as u32),
                 commit_position: LogPosition::new(GENERATION, (commit * BLOCK) as u32),
                 payload_crc: crc32c::crc32c(&payload),
+                ..sample::frame(batch, LogPosition::new(GENERATION, at as u32))
             };
             bytes[at..at + HEADER_BYTES].copy_from_slice(&header.encode());
             bytes[at + HEADER_BYTES..at + HEADER_BYTES + 100].copy_from_slice(&payload);

@@ -2,12 +2,8 @@
 //! that end anywhere. The broker is modelled by what decides: it keeps five batches of a producer.
 
 use super::*;
-use crate::kafka::faults::verdict;
-use brink_proto::{
-    frame::{BatchInfo, SHED_REASONS},
-    ids::{Class, Hour, StreamId},
-    kafka::batch::ProducerSequence,
-};
+use crate::{kafka::faults::verdict, sample};
+use brink_proto::{ids::StreamId, kafka::batch::ProducerSequence};
 use proptest::prelude::*;
 use std::{
     collections::BTreeMap,
@@ -23,24 +19,7 @@ fn stream() -> StreamId {
 }
 
 fn frame(first: u64, count: u32) -> FrameHeader {
-    FrameHeader {
-        batch: BatchInfo {
-            stream: stream(),
-            first_sequence: Sequence(first),
-            count,
-            base_timestamp_ms: 0,
-            max_timestamp_ms: 0,
-            hour: Hour(1),
-            schema: 1,
-            class: Class::Normal,
-            raw_bytes: 500,
-            payload_bytes: 100,
-            shed: [0; SHED_REASONS],
-        },
-        position: LogPosition((first + 1) * 4096),
-        commit_position: LogPosition(0),
-        payload_crc: 0,
-    }
+    sample::frame(sample::batch("e/7/0/t", first, count), LogPosition((first + 1) * 4096))
 }
 
 #[derive(Default)]

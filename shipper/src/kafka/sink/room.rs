@@ -97,31 +97,16 @@ impl Room {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use brink_proto::{
-        frame::{BatchInfo, SHED_REASONS},
-        ids::{Class, Hour, Sequence},
-    };
+    use crate::sample;
+    use brink_proto::ids::Sequence;
 
     fn at(generation: u32) -> LogPosition {
         LogPosition::new(generation, 4096)
     }
 
     fn frame(topic: &str, generation: u32) -> Notice {
-        let batch = BatchInfo {
-            stream: format!("e/7/0/{topic}").parse().unwrap(),
-            first_sequence: Sequence(0),
-            count: 1,
-            base_timestamp_ms: 0,
-            max_timestamp_ms: 0,
-            hour: Hour(0),
-            schema: 1,
-            class: Class::Normal,
-            raw_bytes: 1,
-            payload_bytes: 1,
-            shed: [0; SHED_REASONS],
-        };
-        let position = at(generation);
-        Notice::Frame(FrameHeader { batch, position, commit_position: position, payload_crc: 0 })
+        let batch = sample::batch(&format!("e/7/0/{topic}"), 0, 1);
+        Notice::Frame(sample::frame(batch, at(generation)))
     }
 
     const FULL: usize = TOPIC_FRAMES_MAX;

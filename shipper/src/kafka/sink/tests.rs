@@ -6,15 +6,13 @@ use crate::{
         cluster::{Cluster, Topic},
         config::TopicPolicy,
     },
+    sample,
     spool::{
         cursors::Lineage,
         port::{Notice, ReadReply, SpoolPort, port},
     },
 };
-use brink_proto::{
-    frame::{BatchInfo, FrameHeader, LogPosition, SHED_REASONS},
-    ids::{Class, Hour},
-};
+use brink_proto::frame::{FrameHeader, LogPosition};
 
 /// A sink that has seen nothing yet, and the spool's end of its port.
 fn work() -> (SpoolPort, Work, watch::Sender<Phase>) {
@@ -43,21 +41,8 @@ fn work() -> (SpoolPort, Work, watch::Sender<Phase>) {
 
 /// One event of a topic.
 fn frame(topic: &str, sequence: u64) -> FrameHeader {
-    let batch = BatchInfo {
-        stream: format!("e/7/0/{topic}").parse().unwrap(),
-        first_sequence: Sequence(sequence),
-        count: 1,
-        base_timestamp_ms: 0,
-        max_timestamp_ms: 0,
-        hour: Hour(0),
-        schema: 1,
-        class: Class::Normal,
-        raw_bytes: 100,
-        payload_bytes: 100,
-        shed: [0; SHED_REASONS],
-    };
-    let position = LogPosition((sequence + 1) * 4096);
-    FrameHeader { batch, position, commit_position: position, payload_crc: 0 }
+    let batch = sample::batch(&format!("e/7/0/{topic}"), sequence, 1);
+    sample::frame(batch, LogPosition((sequence + 1) * 4096))
 }
 
 /// Tells the sink of a cluster in which a broker that is not connected leads `a`, and `b` as well.

@@ -1,34 +1,17 @@
 //! The planner against its promises: sequences tile, hours are kept apart, seals are resumed.
 
 use super::*;
-use brink_proto::{
-    frame::{BatchInfo, SHED_REASONS},
-    ids::{Class, Hour},
-};
+use crate::sample;
+use brink_proto::{frame::BatchInfo, ids::Hour};
 
 const POLICY: RollPolicy =
     RollPolicy { bytes_max: 1000, rows_max: 100, age_max: Duration::from_secs(60) };
 
 fn frame(shard: u16, first: u64, count: u32, hour: u32) -> FrameHeader {
-    let stream = format!("e/7/{shard}/t").parse().unwrap();
-    FrameHeader {
-        batch: BatchInfo {
-            stream,
-            first_sequence: Sequence(first),
-            count,
-            base_timestamp_ms: 0,
-            max_timestamp_ms: 0,
-            hour: Hour(hour),
-            schema: 1,
-            class: Class::Normal,
-            raw_bytes: 500,
-            payload_bytes: 100,
-            shed: [0; SHED_REASONS],
-        },
-        position: LogPosition(first * 4096),
-        commit_position: LogPosition(0),
-        payload_crc: first as u32,
-    }
+    let batch = sample::batch(&format!("e/7/{shard}/t"), first, count);
+    let batch = BatchInfo { hour: Hour(hour), ..batch };
+    let frame = sample::frame(batch, LogPosition(first * 4096));
+    FrameHeader { payload_crc: first as u32, ..frame }
 }
 
 fn taken(missing: u64) -> Admission {
