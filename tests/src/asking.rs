@@ -58,7 +58,7 @@ pub fn askers(serving: &Serving, names: impl Iterator<Item = String>) -> Vec<Joi
     names.filter_map(|name| Some(ask_until_closed(connect()?, name))).collect()
 }
 
-/// Lets time pass: when exactly a process is killed is what is varied here.
+/// Lets time pass: when exactly a process is killed, or how slow something is, is what is varied.
 pub fn let_live(time: Duration) {
     let until = Instant::now() + time;
     while let Some(left) = until.checked_duration_since(Instant::now()) {

@@ -5,7 +5,7 @@
 use brink_shipper::objects::readback;
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 /// The hours that objects below a folder lie in, as `shipper audit` takes them.
@@ -14,12 +14,16 @@ use std::{
 /// When the folder cannot be read.
 #[must_use]
 pub fn hours(objects: &Path) -> BTreeSet<String> {
-    let part = |path: &Path, up: usize| {
-        let name = path.ancestors().nth(up).and_then(Path::file_name).expect("a folder");
-        name.to_str().and_then(|n| n.split_once('=')).expect("a partition").1.to_owned()
-    };
     let paths = readback::objects_below(objects).expect("objects");
-    paths.iter().map(|path| format!("{}T{}", part(path, 2), part(path, 1))).collect()
+    let hour = |path: &PathBuf| hour_of(path.to_str().expect("a text")).expect("a partition");
+    paths.iter().map(hour).collect()
+}
+
+/// The hour that a key lies in, as `shipper audit` takes it.
+#[must_use]
+pub fn hour_of(key: &str) -> Option<String> {
+    let part = |name: &str| key.split('/').find_map(|part| part.strip_prefix(name));
+    Some(format!("{}T{}", part("dt=")?, part("hour=")?))
 }
 
 /// The rows of all objects: by stream, sequences with their nonces.

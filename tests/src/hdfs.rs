@@ -1,10 +1,9 @@
 //! A real HDFS for one test, and what lies in it.
 
-use crate::{services::Service, stored};
+use crate::{process, services::Service, stored};
 use brink_shipper::objects::store::StoreConfig;
 use object_store::ObjectStore;
-use rustix::process::{Pid, Signal, kill_process};
-use std::{fs, path::Path, sync::Arc};
+use std::{path::Path, sync::Arc};
 
 /// The cluster, which ends with this value.
 pub struct HdfsCluster {
@@ -34,13 +33,12 @@ impl HdfsCluster {
     /// # Panics
     /// When there is no such process.
     pub fn freeze(&self, frozen: bool) {
-        let signal = if frozen { Signal::STOP } else { Signal::CONT };
-        assert!(self.signal(signal).is_some(), "the cluster lives");
+        assert!(self.signal(if frozen { "STOP" } else { "CONT" }), "the cluster lives");
     }
 
-    fn signal(&self, signal: Signal) -> Option<()> {
-        let pid = fs::read_to_string(Path::new(&self.service.facts["dir"]).join("pid")).ok()?;
-        kill_process(Pid::from_raw(pid.trim().parse().ok()?)?, signal).ok()
+    fn signal(&self, name: &str) -> bool {
+        let id = process::id_in(Path::new(&self.service.facts["dir"]));
+        id.is_some_and(|id| process::signal(id, name))
     }
 
     /// A client of a folder of it.
@@ -69,6 +67,6 @@ impl HdfsCluster {
 impl Drop for HdfsCluster {
     fn drop(&mut self) {
         // One that is stopped cannot be asked to end.
-        let _ = self.signal(Signal::CONT);
+        let _ = self.signal("CONT");
     }
 }

@@ -70,6 +70,12 @@ pub fn shipper(arguments: &[&str]) -> Output {
     command.output().expect("shipper runs")
 }
 
+/// The process of a service, whose script left its id in a folder; nothing, if there is none.
+#[must_use]
+pub fn id_in(home: &Path) -> Option<u32> {
+    std::fs::read_to_string(home.join("pid")).ok()?.trim().parse().ok()
+}
+
 /// Sends a signal by name to a process; whether there is one.
 ///
 /// # Panics

@@ -4,7 +4,7 @@
 //! is needed. Where they cannot be had, a test says so on standard error, past the capture of the
 //! test harness, and passes; with `BRINK_REQUIRE_SERVICES=1`, as CI sets it, it fails.
 
-use crate::kafka::cluster::process_in;
+use crate::process;
 use serde_json::Value;
 use std::{
     collections::BTreeMap,
@@ -210,7 +210,7 @@ pub struct Broker {
     pub ca_file: PathBuf,
     /// Its version.
     pub version: String,
-    process: rustix::process::Pid,
+    process: u32,
 }
 
 impl Broker {
@@ -243,7 +243,7 @@ impl Broker {
             secure: address("secure"),
             ca_file: fact("ca_file").into(),
             version: fact("version"),
-            process: process_in(&Path::new(&fact("dir")).join("1")),
+            process: process::id_in(&Path::new(&fact("dir")).join("1")).expect("its id"),
             _service: service,
         })
     }
@@ -267,10 +267,7 @@ impl Broker {
     /// # Panics
     /// When there is no such process.
     pub fn freeze(&self, frozen: bool) {
-        let signal = match frozen {
-            true => rustix::process::Signal::STOP,
-            false => rustix::process::Signal::CONT,
-        };
-        rustix::process::kill_process(self.process, signal).expect("the broker lives");
+        let lives = process::signal(self.process, if frozen { "STOP" } else { "CONT" });
+        assert!(lives, "the broker lives");
     }
 }

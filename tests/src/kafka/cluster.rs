@@ -1,10 +1,12 @@
 //! A real cluster of three brokers, each a process that can be killed and started again.
 
-use crate::services::{Service, script};
+use crate::{
+    process,
+    services::{Service, script},
+};
 use std::{
-    fs,
     net::SocketAddr,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Command, Stdio},
 };
 
@@ -61,9 +63,8 @@ impl Cluster {
     /// # Panics
     /// When it does not run.
     pub fn kill(&self, broker: i32) {
-        let process = process_in(&self.home(broker));
-        let killed = rustix::process::kill_process(process, rustix::process::Signal::KILL);
-        killed.expect("the broker lives");
+        let id = process::id_in(&self.home(broker)).expect("its id");
+        assert!(process::signal(id, "KILL"), "the broker lives");
     }
 
     /// Starts a broker again that was killed, and waits until it takes part.
@@ -76,11 +77,4 @@ impl Cluster {
         let status = command.status().expect("bash runs");
         assert!(status.success(), "broker {broker} does not start: {status}");
     }
-}
-
-/// The process whose id lies in a folder of the script.
-pub(crate) fn process_in(home: &Path) -> rustix::process::Pid {
-    let text = fs::read_to_string(home.join("pid")).expect("a pid file");
-    let id = text.trim().parse().expect("a number");
-    rustix::process::Pid::from_raw(id).expect("a process")
 }

@@ -9,6 +9,7 @@
 //! the order of their requests, as a broker's do. A broker has to send its clients here
 //! (`BRINK_KAFKA_ADVERTISED`).
 
+use crate::asking::let_live;
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::{
     messages::{
@@ -26,7 +27,7 @@ use std::{
         mpsc::{Receiver, SyncSender, sync_channel},
     },
     thread::{self, JoinHandle},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 /// What happens to a batch.
@@ -214,7 +215,7 @@ impl Shared {
                 Some(Fault::Drip) => {
                     for piece in request.chunks(request.len().div_ceil(TRICKLES)) {
                         broker.write_all(piece)?;
-                        let_pass(TRICKLE);
+                        let_live(TRICKLE);
                     }
                 }
                 _ => broker.write_all(&request)?,
@@ -249,7 +250,7 @@ impl Shared {
                     client.write_all(&changed(&answer, version, code)?)?;
                 }
                 Some(Fault::Delay(time)) => {
-                    let_pass(time);
+                    let_live(time);
                     client.write_all(&answer)?;
                 }
                 Some(Fault::Drip) => {
@@ -321,12 +322,4 @@ fn written(correlation: i32, version: i16, answer: &ProduceResponse) -> io::Resu
 
 fn close(stream: &TcpStream) {
     let _ = stream.shutdown(Shutdown::Both);
-}
-
-/// Lets time pass: how slow something is, is what is varied here.
-fn let_pass(time: Duration) {
-    let until = Instant::now() + time;
-    while let Some(left) = until.checked_duration_since(Instant::now()) {
-        thread::park_timeout(left);
-    }
 }

@@ -2,7 +2,7 @@
 //! librdkafka.
 
 use crate::world::{PREFIX, TOPIC, World};
-use brink_tests::{asking, process, services::Python, topic::Topic};
+use brink_tests::{asking, audit::hour_of, process, services::Python, topic::Topic};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -55,13 +55,8 @@ pub(crate) fn read(world: &World, python: &Python) -> BTreeSet<String> {
 
 /// The rows of all hours, by `shipper audit`, which finds nothing wrong with them.
 fn audited(world: &World, keys: &[String]) -> u64 {
-    // ds=<topic>/dt=<date>/hour=<hour>/<name>
-    let hour = |key: &String| {
-        let (date, rest) = key.split_once("/dt=")?.1.split_once("/hour=")?;
-        Some(format!("{date}T{}", rest.split_once('/')?.0))
-    };
-    let hours: BTreeSet<String> =
-        keys.iter().filter(|key| key.starts_with("ds=")).filter_map(hour).collect();
+    let objects = keys.iter().filter(|key| key.starts_with("ds="));
+    let hours: BTreeSet<String> = objects.filter_map(|key| hour_of(key)).collect();
     let credentials = world.server.credentials();
     let credentials = credentials.to_str().expect("a text");
     let (url, endpoint) = (world.server.url(PREFIX), world.server.endpoint());

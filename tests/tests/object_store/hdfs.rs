@@ -7,17 +7,14 @@ use crate::{
 use brink_shipper::objects::store::{Condition, Put, Same, Store, StoreConfig, StorePlace};
 use brink_tests::{
     appliance::eventually,
+    asking::let_live,
     audit::Audit,
     hdfs::HdfsCluster,
     process::{self, Serving},
     sim::random::Random,
     site::Site,
 };
-use std::{
-    collections::BTreeSet,
-    thread,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeSet, time::Duration};
 
 /// What the cluster has.
 fn delivered(cluster: &HdfsCluster, site: &Site) -> Audit {
@@ -46,10 +43,7 @@ fn ask_and_kill(site: &Site, kills: u64) -> BTreeSet<String> {
         ask(&serving, &more);
         asked.extend(more);
         // When exactly it is killed is what is varied here: objects are made all the time.
-        let until = Instant::now() + Duration::from_millis(random.within(0..LIFE_MS_MAX));
-        while let Some(left) = until.checked_duration_since(Instant::now()) {
-            thread::park_timeout(left);
-        }
+        let_live(Duration::from_millis(random.within(0..LIFE_MS_MAX)));
         serving.kill();
     }
     asked

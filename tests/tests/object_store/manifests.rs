@@ -1,9 +1,10 @@
 //! Manifests through kills: whatever the arrow at which the appliance dies, the next start makes
 //! the one that was meant, and `shipper audit` finds the hour whole.
 
-use crate::traffic::{self, PREFIX, ask, delivered, hour_of, prove};
+use crate::traffic::{self, PREFIX, ask, delivered, prove};
 use brink_tests::{
     appliance::eventually,
+    audit::hour_of,
     s3::{
         S3Server,
         proxy::{Fault, MANIFESTS, OBJECTS, Proxy, Seen, Target},

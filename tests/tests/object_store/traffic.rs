@@ -2,7 +2,7 @@
 
 use brink_tests::{
     appliance::Extra,
-    audit::Audit,
+    audit::{Audit, hour_of},
     process::{self, Serving},
     s3::S3Server,
     site::Site,
@@ -70,10 +70,4 @@ pub(crate) fn prove(server: &S3Server, hour: &str) -> Value {
     let output = process::shipper(&[&["audit", "--json", "--hour", hour], &place[..]].concat());
     let errors = String::from_utf8_lossy(&output.stderr);
     serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{errors}"))
-}
-
-/// The hour that a key lies in, as the tool takes it.
-pub(crate) fn hour_of(key: &str) -> Option<String> {
-    let part = |name: &str| key.split('/').find_map(|part| part.strip_prefix(name));
-    Some(format!("{}T{}", part("dt=")?, part("hour=")?))
 }

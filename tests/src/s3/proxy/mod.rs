@@ -11,6 +11,7 @@
 
 mod sign;
 
+use crate::asking::let_live;
 use std::{
     io::{self, BufRead, BufReader, Read, Write},
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
@@ -213,7 +214,7 @@ impl Shared {
             Some(Fault::CloseInBody) => return client.shutdown(Shutdown::Both),
             Some(Fault::Answer(status)) => error(status),
             Some(Fault::Delay(time)) => {
-                let_pass(time);
+                let_live(time);
                 self.ask(&head, &body)?
             }
             Some(Fault::IgnoreCondition) => {
@@ -247,7 +248,7 @@ impl Shared {
         let until = Instant::now() + PATIENCE;
         let is_held = || matches!(self.plan().fault, Some((Fault::HoldAnswer, ..)));
         while is_held() && Instant::now() < until {
-            let_pass(Duration::from_millis(5));
+            let_live(Duration::from_millis(5));
         }
     }
 
@@ -261,14 +262,6 @@ impl Shared {
         let mut answer = Vec::new();
         server.read_to_end(&mut answer)?;
         Ok(answer)
-    }
-}
-
-/// Lets time pass: nothing is waited for, being late is the fault.
-fn let_pass(time: Duration) {
-    let until = Instant::now() + time;
-    while let Some(left) = until.checked_duration_since(Instant::now()) {
-        thread::park_timeout(left);
     }
 }
 
