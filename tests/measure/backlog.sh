@@ -107,13 +107,12 @@ for compared in json.load(open(sys.argv[1])):
         print(f"{figure} with delivery over {figure} without: {ratio}")
 PYTHON
 
+log=$folder/log admin=127.0.0.1:18084
+. tests/measure/edge.sh
 # What /status says of the object sink.
 pending() {
-    exec 3<>/dev/tcp/127.0.0.1/18084 || return 1
-    printf 'GET /status HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n' >&3
-    grep -o '"objects":{"backlog":[0-9]*,"accepted":[0-9]*,"delivered":[0-9]*,"pending":[0-9]*' <&3 |
-        head -n 1 | sed 's/.*://'
-    exec 3>&-
+    page /status |
+        sed -n 's/.*"objects":{"backlog":[0-9]*,"accepted":[0-9]*,"delivered":[0-9]*,"pending":\([0-9]*\).*/\1/p'
 }
 ready() {
     (exec 3<>/dev/tcp/127.0.0.1/18083 && printf 'GET /ready HTTP/1.1\r\nHost: a\r\n\r\n' >&3 &&
@@ -127,10 +126,10 @@ echo "== its delivery to $store, nobody asking"
 sync
 echo 3 >/proc/sys/vm/drop_caches 2>/dev/null || echo "the page cache could not be dropped"
 begun=$(date +%s%N)
-taskset -c "$server_cpu" $(edge_of replay) 2>"$folder/log" &
+taskset -c "$server_cpu" $(edge_of replay) 2>"$log" &
 edge=$!
 until ready; do
-    kill -0 "$edge" || { cat "$folder/log" >&2; exit 1; }
+    kill -0 "$edge" || { cat "$log" >&2; exit 1; }
     sleep 0.005
 done
 echo "ready after $((($(date +%s%N) - begun) / 1000000)) ms"

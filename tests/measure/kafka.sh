@@ -47,28 +47,9 @@ trap clean_up EXIT
 cc -O2 -o "$folder/rdkafka" bench/peers/rdkafka.c -lrdkafka
 broker=$(tests/services/kafka.sh start "$folder/broker" | sed -n 's/^address=//p')
 
-# Waits, up to some seconds, until a command succeeds.
-until_true() {
-    local patience=$1
-    shift
-    for _ in $(seq $((patience * 10))); do
-        if "$@"; then return; fi
-        sleep 0.1
-    done
-    echo "not after $patience seconds: $*" >&2
-    tail -n 20 "$home/log" >&2
-    exit 1
-}
-logged() { grep -q "\"message\":\"$1\"" "$home/log"; }
-# The value of a text field in the log line of a message.
-field() { sed -n "s/.*\"message\":\"$1\".*\"$2\":\"\([^\"]*\)\".*/\1/p" "$home/log" | head -n 1; }
+. tests/measure/edge.sh
 # A number of events on /metrics, as the Kafka sink counts them.
-count() {
-    exec 3<>"/dev/tcp/${admin%:*}/${admin##*:}"
-    printf 'GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n' >&3
-    sed -n "s/^brink_events_$1{.*kafka.*} \([0-9]*\).*/\1/p" <&3 | head -n 1
-    exec 3>&-
-}
+count() { page /metrics | sed -n "s/^brink_events_$1{.*kafka.*} \([0-9]*\).*/\1/p" | head -n 1; }
 # Nanoseconds of CPU that a thread of the appliance has used.
 cpu_ns() {
     local comm
@@ -82,6 +63,7 @@ median() { sort -n | awk '{ v[NR] = $1 } END { print (v[int((NR + 1) / 2)] + v[i
 # serve NAME CLUSTER: starts the appliance in a folder of that name; its topics begin with the name.
 serve() {
     home=$folder/$1
+    log=$home/log
     mkdir -p "$home"
     # Objects wait: what they cost is another question.
     printf 'AWS_ACCESS_KEY_ID=a\nAWS_SECRET_ACCESS_KEY=b\n' >"$home/credentials"
@@ -112,7 +94,7 @@ replication = 1
 [log]
 format = "json"
 TOML
-    taskset -c 0 "$binary" serve --config "$home/edge.toml" 2>"$home/log" &
+    taskset -c 0 "$binary" serve --config "$home/edge.toml" 2>"$log" &
     edge=$!
     until_true 30 logged ready
     admin=$(field ready admin)

@@ -51,33 +51,17 @@ grace_ms = 0
 [log]
 format = "json"
 TOML
-"$target/release/edge" serve --config "$folder/edge.toml" 2>"$folder/log" &
+log=$folder/log
+"$target/release/edge" serve --config "$folder/edge.toml" 2>"$log" &
 edge=$!
 
-# Waits, up to ten seconds, until a command succeeds.
-until_true() {
-    for _ in $(seq 1000); do
-        if "$@"; then return; fi
-        sleep 0.01
-    done
-    echo "not after ten seconds: $*" >&2
-    cat "$folder/log" >&2
-    exit 1
-}
-logged() { grep -q "\"message\":\"$1\"" "$folder/log"; }
-# The value of a text field in the log line of a message.
-field() { sed -n "s/.*\"message\":\"$1\".*\"$2\":\"\([^\"]*\)\".*/\1/p" "$folder/log" | head -n 1; }
+. tests/measure/edge.sh
 # The first number of a name on /status.
-count() {
-    exec 3<>"/dev/tcp/${admin%:*}/${admin##*:}"
-    printf 'GET /status HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n' >&3
-    grep -o "\"$1\":[0-9]*" <&3 | head -n 1 | cut -d: -f2
-    exec 3>&-
-}
+count() { page /status | grep -o "\"$1\":[0-9]*" | head -n 1 | cut -d: -f2; }
 # strace says on its standard error when it is there, and again when it is done.
 attached() { grep -q "attached" "$folder/strace.log"; }
 
-until_true logged ready
+until_true 10 logged ready
 admin=$(field ready admin)
 listener=$(field listening address)
 thread=$(grep -lx shard-0 /proc/"$edge"/task/*/comm | cut -d/ -f5)
@@ -85,7 +69,7 @@ thread=$(grep -lx shard-0 /proc/"$edge"/task/*/comm | cut -d/ -f5)
 turns=$(count turns)
 strace -c -o "$folder/table" -p "$thread" 2>"$folder/strace.log" &
 tracer=$!
-until_true attached
+until_true 10 attached
 # The driver may complain of lateness, which strace makes; what was answered is counted below.
 "$target/release/bench" run --url "http://$listener/i.gif?auction_id=9f6c2a41" \
     --rate "$rate" --duration "$seconds" --warmup 1 || true
