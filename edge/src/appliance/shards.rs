@@ -7,9 +7,10 @@ use crate::{
     config::{EdgeConfig, ListenerConfig},
     conn::assembly::AssemblyCounts,
     ring::{
+        ShardIndex,
         blocks::OutBlocks,
         receive::ReceiveBuffers,
-        uring::{RingConfig, RingMemory, RingSetupError, rungs::Rungs},
+        uring::{RingConfig, RingFiles, RingMemory, RingSetupError, rungs::Rungs},
     },
     roles::{MakeService, Roles, Supplies},
     shard::{
@@ -46,7 +47,8 @@ pub(super) struct ShardPlan {
     pub(super) sockets: Vec<OwnedFd>,
     pub(super) topics: Vec<&'static Schema>,
     pub(super) spool: ShardEnd,
-    pub(super) waker: Waker,
+    /// What wakes each of the shards, this one among them.
+    pub(super) wakers: Vec<Waker>,
     pub(super) control: Arc<Control>,
     pub(super) counters: Arc<ShardCounters>,
     pub(super) latency: LatencyWriter,
@@ -107,7 +109,13 @@ fn serve(
     let mut memory = RingMemory::new(ring_config)?;
     let buffers = ReceiveBuffers::map(shard.receive_buffers).map_err(out_of_memory)?;
     let blocks = OutBlocks::map(2 * connections + SPARE_BLOCKS).map_err(out_of_memory)?;
-    let ring = memory.open(&plan.sockets, plan.waker.descriptor(), &buffers, &blocks)?;
+    let wakers: Vec<_> = plan.wakers.iter().map(Waker::descriptor).collect();
+    let files = RingFiles {
+        listeners: &plan.sockets,
+        wakers: &wakers,
+        me: ShardIndex(plan.speaker.shard.0),
+    };
+    let ring = memory.open(&files, &buffers, &blocks)?;
     let rungs = ring.rungs();
     let listeners = services.into_iter();
     let tap =
@@ -117,7 +125,7 @@ fn serve(
         clock: plan.clock,
         buffers,
         blocks,
-        slots: plan.sockets.len() + 1 + connections as usize,
+        slots: plan.sockets.len() + plan.wakers.len() + connections as usize,
         assembly: assembly(config),
         listeners: listeners
             .map(|(config, make)| ListenerParts { config, service: make() })

@@ -18,7 +18,7 @@ use crate::{
     ring::uring::{RingSetupError, rungs},
     roles::{Outcomes, RoleHost, Roles},
     shard::{
-        Crowd, Member,
+        Crowd,
         control::{Control, Waker},
         counters::ShardCounters,
         latency::{LatencyWriter, latency},
@@ -365,11 +365,6 @@ fn start_shards(
 ) -> Result<(), StartError> {
     let clock = QuantaClock::start();
     let board = &this.board;
-    let member = |(counters, waker): (&Arc<ShardCounters>, &Waker)| Member {
-        counters: Arc::clone(counters),
-        waker: waker.clone(),
-    };
-    let members: Vec<_> = board.shards.iter().zip(&this.wakers).map(member).collect();
     for (index, ends) in ends.into_iter().enumerate() {
         let ShardEnds { spool, latency, sockets, tables } = ends;
         let plan = ShardPlan {
@@ -382,13 +377,13 @@ fn start_shards(
             sockets,
             topics: topics.to_vec(),
             spool,
-            waker: this.wakers[index].clone(),
+            wakers: this.wakers.clone(),
             control: Arc::clone(&board.control),
             counters: Arc::clone(&board.shards[index]),
             latency,
             clock: clock.clone(),
             tables,
-            crowd: (members.len() > 1).then(|| Crowd::new(members.clone(), index)),
+            crowd: (board.shards.len() > 1).then(|| Crowd::new(board.shards.clone(), index)),
         };
         let (thread, rungs) = shards::spawn(plan, &board.config, roles, events.clone())?;
         this.shards.push(thread);

@@ -36,6 +36,10 @@ pub struct ConnToken {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ListenerIndex(pub u16);
 
+/// A shard of this appliance: this one or another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ShardIndex(pub u16);
+
 /// What an operation came to.
 #[derive(Debug)]
 pub enum Completion {
@@ -136,6 +140,8 @@ pub trait Ring {
     fn shut(&mut self, conn: ConnToken);
     /// Frees the slot. No other operation of the connection is under way.
     fn close(&mut self, conn: ConnToken);
+    /// Queues a wake-up of a shard that may sleep in its own ring.
+    fn wake(&mut self, shard: ShardIndex);
     /// Gives a buffer back, to be received into again.
     fn give_back(&mut self, buffer: Buffer);
 

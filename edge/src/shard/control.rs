@@ -111,16 +111,17 @@ impl Waker {
     /// # Errors
     /// What the kernel said when it had no descriptor.
     pub fn new() -> Result<Waker, Errno> {
-        Ok(Waker(Arc::new(eventfd(0, EventfdFlags::CLOEXEC)?)))
+        // Without NONBLOCK a ring would hand a write to a thread of the kernel's.
+        Ok(Waker(Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?)))
     }
 
     /// Wakes the shard.
     pub fn wake(&self) {
-        // The counter cannot overflow: the ring reads it to zero.
+        // Nobody reads the counter: it is watched for being written to, and has room for 2^64 - 2.
         let _ = rustix::io::write(&*self.0, &1u64.to_ne_bytes());
     }
 
-    /// The descriptor that the ring reads.
+    /// The descriptor that the shard's own ring watches, and that the others' write to.
     #[must_use]
     pub fn descriptor(&self) -> &OwnedFd {
         &self.0

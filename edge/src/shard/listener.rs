@@ -81,7 +81,7 @@ impl Listener {
     /// cancelled behind its wake-up leaves the connection in the backlog, where nobody else looks.
     #[inline]
     pub(super) fn arm(&mut self, ring: &mut impl Ring, now: Nanos, crowd: Option<&Crowd>) {
-        if crowd.is_some_and(|crowd| !self.owes && self.stands_back(crowd)) {
+        if crowd.is_some_and(|crowd| !self.owes && self.stands_back(crowd, ring)) {
             return;
         }
         let armed_max = if crowd.is_some() { 1 } else { ARMED_MAX };
@@ -98,12 +98,12 @@ impl Listener {
 
     /// Whether somebody has fewer connections; they are told once.
     #[inline]
-    fn stands_back(&mut self, crowd: &Crowd) -> bool {
+    fn stands_back(&mut self, crowd: &Crowd, ring: &mut impl Ring) -> bool {
         let index = usize::from(self.index);
         if crowd.is_fewest(index) {
             self.stands_back = false;
         } else if !self.stands_back {
-            self.stands_back = crowd.wake_fewer(index);
+            self.stands_back = crowd.wake_fewer(index, ring);
         }
         self.stands_back
     }

@@ -29,7 +29,7 @@ mod network;
 mod serve;
 mod wheel;
 
-pub use crowd::{Crowd, Member};
+pub use crowd::Crowd;
 pub use listener::ListenerParts;
 
 use crate::{

@@ -4,7 +4,7 @@
 //! operation and taking a completion is next to nothing, as it is with the real ring.
 
 use edge::ring::{
-    Completion, ConnToken, ListenerIndex, Ring, RingBroken, Wait,
+    Completion, ConnToken, ListenerIndex, Ring, RingBroken, ShardIndex, Wait,
     blocks::Span,
     receive::{Buffer, BufferFiller},
 };
@@ -136,6 +136,10 @@ impl Ring for Belt {
 
     fn close(&mut self, _conn: ConnToken) {
         unreachable!("connections stay open");
+    }
+
+    fn wake(&mut self, _shard: ShardIndex) {
+        unreachable!("the shard is alone");
     }
 
     fn give_back(&mut self, buffer: Buffer) {

@@ -5,7 +5,7 @@ use super::{
     random::Random,
 };
 use edge::ring::{
-    Completion, ConnToken, ListenerIndex, ReceiveEnd, Ring, RingBroken, Wait,
+    Completion, ConnToken, ListenerIndex, ReceiveEnd, Ring, RingBroken, ShardIndex, Wait,
     blocks::{BlockMemory, Span},
     receive::{BUFFER_BYTES, Buffer, BufferFiller},
 };
@@ -214,6 +214,10 @@ impl Ring for SimRing {
         self.network.client(client, |c| c.closed = true);
         self.completions.push_back(Completion::Closed { conn });
         self.queued += 1;
+    }
+
+    fn wake(&mut self, _shard: ShardIndex) {
+        unreachable!("the simulated shard is alone");
     }
 
     fn give_back(&mut self, buffer: Buffer) {

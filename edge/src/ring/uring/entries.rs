@@ -26,6 +26,9 @@ pub(super) enum Kind {
     Shut,
     Close,
     Cancel,
+    /// Somebody wakes this shard.
+    Woken,
+    /// This shard wakes another.
     Wake,
 }
 
@@ -47,7 +50,8 @@ impl UserData {
             4 => Kind::Shut,
             5 => Kind::Close,
             6 => Kind::Cancel,
-            7 => Kind::Wake,
+            7 => Kind::Woken,
+            8 => Kind::Wake,
             _ => return None,
         })
     }
@@ -91,9 +95,22 @@ pub(super) fn cancel(what: UserData) -> squeue::Entry {
     op.user_data(UserData::of(Kind::Cancel, what.conn()).0)
 }
 
-pub(super) fn read_wake(slot: u32, into: &mut [u8; 8]) -> squeue::Entry {
-    let op = opcode::Read::new(Fixed(slot), into.as_mut_ptr(), 8).build();
-    op.user_data(UserData::of(Kind::Wake, ConnToken { slot, generation: 0 }).0)
+/// Watches a waker until the watch ends: one completion for each time that it was written to since
+/// the last one.
+pub(super) fn watch(waker: u32) -> squeue::Entry {
+    let readable = rustix::event::PollFlags::IN.bits().into();
+    let op = opcode::PollAdd::new(Fixed(waker), readable).multi(true).build();
+    op.user_data(UserData::of(Kind::Woken, ConnToken { slot: waker, generation: 0 }).0)
+}
+
+/// What is written to a waker.
+static ONE: u64 = 1;
+
+/// Writes to the waker of another shard.
+pub(super) fn wake(waker: u32) -> squeue::Entry {
+    let one = std::ptr::from_ref(&ONE).cast();
+    let op = opcode::Write::new(Fixed(waker), one, size_of_val(&ONE) as u32).build();
+    op.user_data(UserData::of(Kind::Wake, ConnToken { slot: waker, generation: 0 }).0)
 }
 
 /// Where the kernel writes the addresses of those who connect.
@@ -176,7 +193,8 @@ mod tests {
 
     #[test]
     fn user_data_carries_what_it_was_given() {
-        for kind in [Kind::Receive, Kind::Send, Kind::Shut, Kind::Close, Kind::Cancel, Kind::Wake] {
+        use Kind::{Cancel, Close, Receive, Send, Shut, Wake, Woken};
+        for kind in [Receive, Send, Shut, Close, Cancel, Woken, Wake] {
             for (slot, generation) in [(0, 0), (1, 2), (u32::MAX, 0xFF_FFFF)] {
                 let conn = ConnToken { slot, generation };
                 let data = UserData::of(kind, conn);

@@ -5,11 +5,11 @@
 //!
 //! ```text
 //!  user data   kind 8 bits │ generation 24 bits │ slot 32 bits
-//!  file table  0 .. listeners: listeners │ wake │ connections, given out by the kernel
+//!  file table  listeners │ wakers of all shards │ connections, given out by the kernel
 //! ```
 //!
 //! The ring is made disabled. Files, buffers and the ring's own descriptor are registered, then
-//! what it may do is restricted to the seven operations of `setup` and two flags, then it is
+//! what it may do is restricted to the eight operations of `setup` and two flags, then it is
 //! enabled: whoever takes over this process cannot make it open a file.
 
 mod buffers;
@@ -17,10 +17,10 @@ mod entries;
 pub mod rungs;
 mod setup;
 
-pub use setup::{RingConfig, RingMemory, RingSetupError};
+pub use setup::{RingConfig, RingFiles, RingMemory, RingSetupError};
 
 use super::{
-    Completion, ConnToken, ListenerIndex, Ring, RingBroken, Wait,
+    Completion, ConnToken, ListenerIndex, Ring, RingBroken, ShardIndex, Wait,
     blocks::{BlockMemory, Span},
     receive::Buffer,
 };
@@ -42,17 +42,25 @@ pub struct UringRing<'r> {
     memory: BlockMemory,
     buffers: BufferRing,
     accepts: AcceptSlots,
-    /// Where the eventfd is read into, and where it lives in the file table.
-    wake: Wake,
+    wakers: Wakers,
     rungs: Rungs,
     enters: u64,
     full_enters: u64,
     queued: u32,
 }
 
-struct Wake {
-    read: Box<[u8; 8]>,
-    slot: u32,
+/// Where the wakers of the shards live in the file table, in their order.
+#[derive(Clone, Copy)]
+struct Wakers {
+    first: u32,
+    /// This shard's own, which is watched.
+    own: ShardIndex,
+}
+
+impl Wakers {
+    fn slot(self, shard: ShardIndex) -> u32 {
+        self.first + u32::from(shard.0)
+    }
 }
 
 impl UringRing<'_> {
@@ -65,9 +73,9 @@ impl UringRing<'_> {
     /// Queues an entry. A full queue is handed to the kernel first, by an entering of its own.
     fn push(&mut self, entry: &squeue::Entry) {
         loop {
-            // SAFETY: what entries point to is owned by this ring (accept addresses, the wake's
-            // read) or by memory that it keeps alive (receive buffers, blocks), and stays where it
-            // is until the completion.
+            // SAFETY: what entries point to is owned by this ring (accept addresses), by memory
+            // that it keeps alive (receive buffers, blocks) or by nobody (what wakes), and stays
+            // where it is until the completion.
             if unsafe { self.submissions.push(entry) }.is_ok() {
                 self.queued += 1;
                 return;
@@ -116,9 +124,8 @@ impl UringRing<'_> {
         }
     }
 
-    fn arm_wake(&mut self) {
-        let entry = entries::read_wake(self.wake.slot, &mut self.wake.read);
-        self.push(&entry);
+    fn watch(&mut self) {
+        self.push(&entries::watch(self.wakers.slot(self.wakers.own)));
     }
 
     fn completion(&mut self, entry: &cqueue::Entry) -> Option<Completion> {
@@ -134,12 +141,14 @@ impl UringRing<'_> {
             Kind::Send => Completion::Sent { conn, result },
             Kind::Shut => Completion::Shut { conn },
             Kind::Close => Completion::Closed { conn },
-            Kind::Wake => {
-                self.arm_wake();
+            Kind::Woken => {
+                if !cqueue::more(entry.flags()) {
+                    self.watch();
+                }
                 Completion::Woken
             }
-            // What was cancelled says so itself.
-            Kind::Cancel => return None,
+            // What was cancelled says so itself, and who was woken looks for itself.
+            Kind::Cancel | Kind::Wake => return None,
         })
     }
 }
@@ -180,6 +189,10 @@ impl Ring for UringRing<'_> {
 
     fn close(&mut self, conn: ConnToken) {
         self.push(&entries::close(conn));
+    }
+
+    fn wake(&mut self, shard: ShardIndex) {
+        self.push(&entries::wake(self.wakers.slot(shard)));
     }
 
     #[inline]

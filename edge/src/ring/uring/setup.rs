@@ -1,12 +1,12 @@
 //! Builds a ring and locks it down.
 
 use super::{
-    UringRing, Wake,
+    UringRing, Wakers,
     buffers::BufferRing,
     entries::AcceptSlots,
     rungs::{self, Rungs},
 };
-use crate::ring::{blocks::OutBlocks, receive::ReceiveBuffers};
+use crate::ring::{ShardIndex, blocks::OutBlocks, receive::ReceiveBuffers};
 use io_uring::{
     CompletionQueue, IoUring, SubmissionQueue, Submitter, opcode, register::Restriction, squeue,
 };
@@ -25,6 +25,16 @@ pub struct RingConfig {
     pub connections: u32,
     /// Rungs that may be used.
     pub allowed: Rungs,
+}
+
+/// What a ring works on beside its connections.
+pub struct RingFiles<'f> {
+    /// Sockets that are listened on.
+    pub listeners: &'f [OwnedFd],
+    /// What wakes each of the shards.
+    pub wakers: &'f [&'f OwnedFd],
+    /// Whose ring it is.
+    pub me: ShardIndex,
 }
 
 /// Why there is no ring.
@@ -130,8 +140,7 @@ impl RingMemory {
     /// [`RingSetupError`] says which step failed.
     pub fn open(
         &mut self,
-        listeners: &[OwnedFd],
-        wake: &OwnedFd,
+        files: &RingFiles<'_>,
         buffers: &ReceiveBuffers,
         blocks: &OutBlocks,
     ) -> Result<UringRing<'_>, RingSetupError> {
@@ -139,16 +148,18 @@ impl RingMemory {
         let (mut rungs, config) = (self.rungs, self.config);
         let parts: (Submitter<'_>, SubmissionQueue<'_>, CompletionQueue<'_>) = self.ring.split();
         let (mut submitter, submissions, completions) = parts;
-        let wake_slot = listeners.len() as u32;
-        let files = wake_slot + 1 + config.connections;
+        let RingFiles { listeners, wakers, me } = *files;
+        let fixed = listeners.iter().chain(wakers.iter().copied());
+        let fixed: Vec<_> = fixed.map(AsRawFd::as_raw_fd).collect();
+        let files = fixed.len() as u32 + config.connections;
         submitter.register_files_sparse(files).map_err(|error| {
             match Errno::from_io_error(&error) {
                 Some(Errno::MFILE) => RingSetupError::Files { files },
                 _ => step("registering the file table")(error),
             }
         })?;
-        let fixed: Vec<_> = listeners.iter().chain([wake]).map(AsRawFd::as_raw_fd).collect();
-        submitter.register_files_update(0, &fixed).map_err(step("registering the listeners"))?;
+        let registered = submitter.register_files_update(0, &fixed);
+        registered.map_err(step("registering the listeners and wakers"))?;
         let buffers = BufferRing::register(&submitter, buffers)
             .map_err(step("registering the receive buffers"))?;
         if rungs.registered_ring {
@@ -173,13 +184,13 @@ impl RingMemory {
             memory: blocks.memory(),
             buffers,
             accepts: AcceptSlots::new(listeners.len()),
-            wake: Wake { read: Box::new([0; 8]), slot: wake_slot },
+            wakers: Wakers { first: listeners.len() as u32, own: me },
             rungs,
             enters: 0,
             full_enters: 0,
             queued: 0,
         };
-        ring.arm_wake();
+        ring.watch();
         Ok(ring)
     }
 }
@@ -197,7 +208,8 @@ fn restrictions() -> Vec<Restriction> {
         opcode::Shutdown::CODE,
         opcode::Close::CODE,
         opcode::AsyncCancel::CODE,
-        opcode::Read::CODE,
+        opcode::PollAdd::CODE,
+        opcode::Write::CODE,
     ];
     let flags = squeue::Flags::FIXED_FILE | squeue::Flags::BUFFER_SELECT;
     let mut allowed: Vec<_> = operations.map(Restriction::sqe_op).into();
