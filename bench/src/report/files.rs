@@ -1,7 +1,7 @@
 //! The files of a report: JSON for machines, `.hgrm` and `.hlog` for HdrHistogram's tools, a page
 //! for people. All of them are made from the JSON, so any can be made again from that.
 
-use super::{FORMAT, HistogramError, Report, hgrm, hlog, html};
+use super::{FORMAT, HistogramError, Report, hgrm, hlog, html, names::plain_names};
 use std::{
     ffi::OsString,
     fs, io,
@@ -146,19 +146,6 @@ fn with_name(path: &Path, name: &str) -> PathBuf {
         file.push(extension);
     }
     path.with_file_name(file)
-}
-
-/// The names of rounds where only letters, digits, dots and dashes may stand; each is another.
-pub(super) fn plain_names(report: &Report) -> Vec<String> {
-    let mut names: Vec<String> = Vec::with_capacity(report.rounds.len());
-    for (number, round) in (1..).zip(&report.rounds) {
-        let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '.';
-        let words = round.name.split(|c| !is_plain(c)).filter(|word| !word.is_empty());
-        let name = words.collect::<Vec<_>>().join("-");
-        let is_name = name.contains(|c| c != '.') && !names.contains(&name);
-        names.push(if is_name { name } else { format!("{name}-{number}") });
-    }
-    names
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //! `BaseTime` name: with only one of them, readers guess. The intervals of a report with one round
 //! have no tag, because readers take those by default; with several, each is tagged with its round.
 
-use super::{HistogramError, Report, decode, files::plain_names, hgrm::UNIT_RATIO};
+use super::{HistogramError, Report, decode, hgrm::UNIT_RATIO, names::plain_names};
 use hdrhistogram::serialization::{
     V2DeflateSerializer,
     interval_log::{IntervalLogWriterBuilder, Tag},

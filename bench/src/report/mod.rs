@@ -22,6 +22,8 @@ pub mod html;
 pub mod files;
 pub mod remake;
 
+mod names;
+
 #[cfg(test)]
 mod sample;
 
