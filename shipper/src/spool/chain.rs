@@ -11,7 +11,7 @@
 //!         ends ─ objects ─▶ ends ─ objects ─▶ ends      of each stream, without a gap
 //! ```
 
-use super::cursors::text;
+use super::text;
 use brink_proto::ids::{Hour, Incarnation, Name, Sequence, ShardId, StreamId};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt, str::FromStr};

@@ -13,7 +13,7 @@
 //! A cursor is durable before anything that it allows is done: before a segment is recycled, and a
 //! seal before its object is encoded. A write that tears leaves the other slot.
 
-use super::{chain::Chain, segment::StreamSummary};
+use super::{chain::Chain, segment::StreamSummary, text};
 use crate::{
     disk::{AlignedBuffer, Disk, DiskFile, ReadFile},
     steps::Step,
@@ -289,27 +289,6 @@ fn refuse_newer(slot: &[u8]) -> io::Result<()> {
     }
     let text = format!("the cursors have version {version}, which is newer");
     Err(io::Error::new(io::ErrorKind::Unsupported, text))
-}
-
-/// A stream, or a chain, as text.
-pub(super) mod text {
-    use serde::{Deserialize, Deserializer, Serializer, de::Error};
-    use std::{fmt::Display, str::FromStr};
-
-    pub(in crate::spool) fn serialize<T: Display, S: Serializer>(
-        name: &T,
-        to: S,
-    ) -> Result<S::Ok, S::Error> {
-        to.collect_str(name)
-    }
-
-    pub(in crate::spool) fn deserialize<'de, T, D>(from: D) -> Result<T, D::Error>
-    where
-        T: FromStr<Err: Display>,
-        D: Deserializer<'de>,
-    {
-        String::deserialize(from)?.parse().map_err(D::Error::custom)
-    }
 }
 
 /// Streams as texts that are keys.

@@ -42,6 +42,7 @@ mod quarantine;
 mod reads;
 pub(crate) mod recovery;
 mod server;
+mod text;
 mod thread;
 
 pub use counters::{Held, SpoolCounters, StreamCounters};
