@@ -2,7 +2,7 @@
 //! held against it.
 
 use crate::{
-    appliance::{Board, ledger::Ledger},
+    appliance::{board::Board, ledger::Ledger},
     clock,
     http::error::HttpError,
     shard::counters::{LATENCY_EDGES_US, ListenerCounters, STATUSES, ShardCounters},

@@ -13,7 +13,7 @@
 pub mod metrics;
 pub mod status;
 
-use crate::appliance::Board;
+use crate::appliance::board::Board;
 use axum::{
     Json, Router,
     extract::State,

@@ -1,7 +1,7 @@
 //! `/status`: one page for a person in a hurry, as JSON.
 
 use crate::{
-    appliance::{Board, ledger::Ledger},
+    appliance::{board::Board, ledger::Ledger},
     clock,
     shard::counters::{STATUSES, ShardCounters},
 };

@@ -1,7 +1,7 @@
 //! The objects of a run against the requests that were answered.
 
 use super::script::Script;
-use crate::appliance::Board;
+use crate::appliance::board::Board;
 use brink_shipper::objects::readback::{self, ReadError};
 use std::{
     collections::BTreeMap,

@@ -9,9 +9,6 @@ use crate::{
 use brink_proto::event::AddressText;
 use std::net::IpAddr;
 
-/// BOUND: answers of one connection that wait for durability. A client that pipelines more waits.
-pub(super) const HELD_MAX: usize = 8;
-
 /// Where a connection stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
@@ -111,6 +108,12 @@ impl Connection {
 
     pub(super) fn token(&self, slot: u32) -> ConnToken {
         ConnToken { slot, generation: self.generation }
+    }
+
+    /// What it sends from there on waits until somebody releases it.
+    pub(super) fn hold(&mut self, position: u64) {
+        self.held.push(position);
+        self.output.hold(position);
     }
 
     /// Whether an operation of it is with the kernel.

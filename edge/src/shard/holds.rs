@@ -6,12 +6,14 @@
 //!
 //! An answer holds back what its connection wrote behind it: pipelined answers leave in order.
 
-use super::connection::{Connection, HELD_MAX};
 use crate::{
     ring::ConnToken,
     tap::{Pushed, TopicIndex},
 };
 use std::collections::VecDeque;
+
+/// BOUND: answers of one connection that wait for durability. A client that pipelines more waits.
+const HELD_MAX: usize = 8;
 
 /// A held answer.
 #[derive(Debug, Clone, Copy)]
@@ -44,16 +46,8 @@ impl Holds {
         self.due.len() + self.open.iter().map(VecDeque::len).sum::<usize>()
     }
 
-    /// Holds an answer back until the open batch of a topic is durable.
-    pub(super) fn hold(
-        &mut self,
-        topic: TopicIndex,
-        conn: ConnToken,
-        connection: &mut Connection,
-        position: u64,
-    ) {
-        connection.held.push(position);
-        connection.output.hold(position);
+    /// The answer that begins there waits until the open batch of a topic is durable.
+    pub(super) fn hold(&mut self, topic: TopicIndex, conn: ConnToken, position: u64) {
         self.open[topic.0].push_back(Hold { conn, position });
     }
 
@@ -101,7 +95,7 @@ impl Held {
         self.count == 0
     }
 
-    fn push(&mut self, position: u64) {
+    pub(super) fn push(&mut self, position: u64) {
         debug_assert!(!self.is_full());
         self.positions[usize::from(self.count)] = position;
         self.released &= !(1 << self.count);

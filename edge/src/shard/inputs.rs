@@ -2,7 +2,6 @@
 //!
 //! BOUND: as many as there are receive buffers, since each holds one.
 
-use super::connection::Connection;
 use crate::{clock::Nanos, ring::receive::Buffer};
 
 const NONE: u32 = u32::MAX;
@@ -48,15 +47,14 @@ impl Inputs {
         Inputs { nodes, free: if count == 0 { NONE } else { 0 }, in_use: 0 }
     }
 
-    /// Puts an input behind those of a connection.
+    /// Puts an input behind those of a list.
     #[inline]
-    pub(super) fn push(&mut self, connection: &mut Connection, input: Input) {
+    pub(super) fn push(&mut self, list: &mut InputList, input: Input) {
         let at = self.free;
         // There are as many nodes as buffers, and the input holds a buffer.
         let node = &mut self.nodes[at as usize];
         self.free = node.next;
         *node = Node { input: Some(input), next: NONE };
-        let list = &mut connection.inputs;
         if list.tail == NONE {
             list.head = at;
         } else {

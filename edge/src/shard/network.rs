@@ -44,7 +44,7 @@ impl<R: Ring, C: Clock> Shard<R, C> {
                     counters.received_bytes.add(input.buffer.len() as u64);
                     match connection.phase {
                         Phase::Open => {
-                            self.inputs.push(connection, input);
+                            self.inputs.push(&mut connection.inputs, input);
                             self.enqueue(conn.slot);
                         }
                         // What comes behind the last request is thrown away.

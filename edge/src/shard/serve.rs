@@ -159,7 +159,8 @@ impl<R: Ring, C: Clock> Shard<R, C> {
             self.take_news();
             let connection = &mut self.connections[slot as usize];
             let token = connection.token(slot);
-            self.holds.hold(topic, token, connection, start);
+            connection.hold(start);
+            self.holds.hold(topic, token, start);
         }
         self.set_idle(slot);
         if complete && keeps_alive { Ok(true) } else { Err(None) }
