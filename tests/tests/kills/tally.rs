@@ -63,12 +63,17 @@ impl Tally {
         self.wanted.div_ceil(50)
     }
 
+    /// How often it was killed.
+    pub(crate) fn kills(&self) -> u64 {
+        self.counts.values().sum()
+    }
+
     /// What the next kill is for; nothing once there were enough.
     pub(crate) fn aim(&self, random: &Random) -> Option<Moment> {
         let lacks = |moment: &Moment| self.share().saturating_sub(self.counts[moment]);
         let lacking: Vec<Moment> = Moment::named().filter(|moment| lacks(moment) > 0).collect();
         let lack: u64 = lacking.iter().map(lacks).sum();
-        let left = self.wanted.saturating_sub(self.counts.values().sum()).max(lack);
+        let left = self.wanted.saturating_sub(self.kills()).max(lack);
         if left == 0 {
             return None;
         }
@@ -101,6 +106,6 @@ impl fmt::Display for Tally {
             let missed = self.missed.get(&moment).copied().unwrap_or_default();
             writeln!(f, "{:<22}{:>6}{missed:>8}", moment.label(), self.counts[&moment])?;
         }
-        write!(f, "{:<22}{:>6}", "", self.counts.values().sum::<u64>())
+        write!(f, "{:<22}{:>6}", "", self.kills())
     }
 }

@@ -107,6 +107,15 @@ impl<'w> Weather<'w> {
         self.storm.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Does something in calm, while no connection breaks either.
+    pub(crate) fn hold_still(&self, then: impl FnOnce()) {
+        let calm = self.calm();
+        self.world.kafka.cut_every(0);
+        then();
+        self.world.kafka.cut_every(ANSWERS);
+        drop(calm);
+    }
+
     /// Lets the storm that there is when this is dropped be the last one: also where a test has
     /// failed, for somebody waits for the end.
     pub(crate) fn changes(&self) -> Changes<'_> {
