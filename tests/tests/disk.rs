@@ -32,13 +32,6 @@ const CLIENTS: usize = 16;
 /// Requests of one round: as many as fill a few batches.
 const ROUND: usize = 10 * CLIENTS;
 
-/// Text that compresses to three quarters: six bits in each letter.
-fn noise(random: &Random) -> String {
-    let letters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    let ten = |bits: u64| (0..10).map(move |at| letters[(bits >> (6 * at)) as usize % 64] as char);
-    (0..400).flat_map(|_| ten(random.any())).collect()
-}
-
 impl Traffic {
     fn new() -> Traffic {
         Traffic { random: Random::new(7), nonces: BTreeSet::new() }
@@ -50,7 +43,7 @@ impl Traffic {
         for _ in 0..ROUND / CLIENTS {
             for client in &mut clients {
                 let nonce = self.nonces.len().to_string();
-                let query = format!("n={nonce}&p={}", noise(&self.random));
+                let query = format!("n={nonce}&p={}", self.random.letters(4000));
                 client.send(format!("GET /i.gif?{query} HTTP/1.1\r\nHost: a\r\n\r\n"));
                 self.nonces.insert(nonce);
             }

@@ -118,6 +118,11 @@ impl Lists {
         }
     }
 
+    /// Whether something that earlier starts have left is still to come.
+    pub(super) fn has_backlog(&self) -> bool {
+        self.backlog > 0
+    }
+
     /// Everything that this start wrote before this time is taken.
     pub(super) fn catch_up(&mut self, unix_ms: u64) {
         self.watermark_ms = self.watermark_ms.max(unix_ms);

@@ -5,9 +5,9 @@
 //! ```
 //!
 //! An object holds consecutive frames of one stream, one hour and one schema. A seal that an
-//! earlier start left behind decides its group, for its object may exist already. A frame that
-//! turns out to be corrupt splits its group in two: the object's name would otherwise promise what
-//! it does not hold.
+//! earlier start left behind decides its group, for its object may exist already: neither time nor
+//! a drain closes that group before its last frame is here. A frame that turns out to be corrupt
+//! splits its group in two: the object's name would otherwise promise what it does not hold.
 
 use super::key::{log_digest, object_key};
 use crate::spool::{
@@ -224,23 +224,38 @@ impl Planner {
         missing
     }
 
-    /// The next step that is due; with `drain`, every group is.
+    /// All that earlier starts have left is here: a group that a seal speaks of and that is not
+    /// whole now never will be.
+    pub fn handle_end_of_backlog(&mut self) {
+        self.close_groups(Group::is_sealed);
+    }
+
+    /// The next step that is due; with `drain`, every group is that has no seal.
     pub fn poll_step(&mut self, now: Duration, drain: bool) -> Option<Step> {
         // Groups that fill all the room are not waited for: what makes them older finds none.
         let drain = drain || !self.has_room();
+        let age_max = self.policy.age_max;
         if self.ready.is_empty() {
-            for stream in self.streams.values_mut() {
-                let aged = |g: &Group| drain || now.saturating_sub(g.since) >= self.policy.age_max;
-                if stream.group.as_ref().is_some_and(aged) {
-                    stream.close(&mut self.ready);
-                }
-            }
+            let aged = |g: &Group| drain || now.saturating_sub(g.since) >= age_max;
+            self.close_groups(|group| !group.is_sealed() && aged(group));
+        }
+        if self.ready.is_empty() && !self.has_room() {
+            // They had room when they were sealed: they wait for frames that are gone.
+            self.close_groups(|_| true);
         }
         let step = self.ready.pop_front()?;
         if let Step::Object(plan) = &step {
             self.frames -= plan.frames.len();
         }
         Some(step)
+    }
+
+    fn close_groups(&mut self, which: impl Fn(&Group) -> bool) {
+        for stream in self.streams.values_mut() {
+            if stream.group.as_ref().is_some_and(&which) {
+                stream.close(&mut self.ready);
+            }
+        }
     }
 
     /// Takes a plan back because one of its frames is corrupt. What is around it becomes objects of
@@ -305,10 +320,15 @@ impl Group {
         let Some(first) = self.frames.first() else { return true };
         let same = first.batch.hour == frame.batch.hour && first.batch.schema == frame.batch.schema;
         // A seal was decided with the policy of its time.
-        let sealed = self.seal.is_some();
+        let sealed = self.is_sealed();
         let bytes = self.bytes + u64::from(frame.batch.payload_bytes);
         let rows = self.rows + u64::from(frame.batch.count);
         same && (sealed || (bytes <= policy.bytes_max && rows <= policy.rows_max))
+    }
+
+    /// Whether an earlier start has decided what it is, and may have made its object.
+    fn is_sealed(&self) -> bool {
+        self.seal.is_some()
     }
 
     /// Whether every frame that the seal speaks of is there.

@@ -134,6 +134,9 @@ impl ObjectSink {
                 return Err(Ended);
             }
             let is_all = self.take_notices(work, started.elapsed());
+            if !work.lists.has_backlog() {
+                work.planner.handle_end_of_backlog();
+            }
             if started.elapsed() >= probe_at {
                 let answered = self.probe().await?;
                 // What was known of the store stands while it does not answer.

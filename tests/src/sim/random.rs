@@ -30,6 +30,14 @@ impl Random {
         range.start + self.any() % (range.end - range.start)
     }
 
+    /// Text that compresses to three quarters: six bits in each letter.
+    pub fn letters(&self, count: usize) -> String {
+        let letters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+        let ten =
+            |bits: u64| (0..10).map(move |at| letters[(bits >> (6 * at)) as usize % 64] as char);
+        (0..count.div_ceil(10)).flat_map(|_| ten(self.any())).take(count).collect()
+    }
+
     /// Yes, in `percent` of all cases.
     #[must_use]
     pub fn chance(&self, percent: u64) -> bool {

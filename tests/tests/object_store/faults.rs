@@ -8,6 +8,7 @@ use brink_tests::{
         S3Server,
         proxy::{ALL, Fault, OBJECTS, Proxy, Seen, Target},
     },
+    sim::random::Random,
     site::Site,
 };
 use std::{
@@ -54,6 +55,17 @@ impl World {
 
     fn await_delivery(&self) {
         eventually("all is delivered", || self.figure("delivered") == self.asked.len() as u64);
+    }
+
+    /// The object whose answer is held back, once it is made.
+    fn await_object(&self) -> String {
+        let key = self.proxy.seen().into_iter().rfind(|s| s.fault.is_some()).expect("it").path;
+        let name = key.rsplit_once('/').expect("a folder").1;
+        eventually("it is made", || {
+            let keys = self.server.download(PREFIX, &self.site.path().join("looked"));
+            keys.iter().any(|key| key.ends_with(name))
+        });
+        key
     }
 
     fn is_alarmed(&self, alarm: &str) -> bool {
@@ -117,12 +129,7 @@ fn an_object_whose_answer_never_comes_is_found_by_the_next_start() {
     world.proxy.inject_always(Fault::HoldAnswer, OBJECTS);
     world.ask();
     eventually("an object is under way", || world.proxy.struck() == 1);
-    let key = world.proxy.seen().into_iter().rfind(|s| s.fault.is_some()).expect("it").path;
-    let name = key.rsplit_once('/').expect("a folder").1.to_owned();
-    eventually("it is made", || {
-        let keys = world.server.download(PREFIX, &world.site.path().join("looked"));
-        keys.iter().any(|key| key.ends_with(&name))
-    });
+    let key = world.await_object();
     world.serving.signal("KILL");
     let _ = world.serving.wait();
     world.proxy.clear();
@@ -132,6 +139,31 @@ fn an_object_whose_answer_never_comes_is_found_by_the_next_start() {
     let after = world.proxy.seen().into_iter().filter(|s| s.method == "PUT" && s.path == key);
     assert_eq!(after.count(), 1);
     assert!(world.figure("backlog") > 0);
+    world.conclude();
+}
+
+#[test]
+fn an_object_that_an_earlier_start_has_made_is_waited_for_until_all_of_it_is_read() {
+    let Some(mut world) = World::start() else { return };
+    let live_again = |world: &mut World, from: &str, to: &str| {
+        world.serving.signal("KILL");
+        let _ = world.serving.wait();
+        world.site.change(from, to);
+        world.serving = world.site.serve();
+    };
+    live_again(&mut world, "age_max_ms = 100\n", "age_max_ms = 60000\n");
+    let random = Random::new(3);
+    world.asked = (0..80).map(|_| random.letters(4000)).collect();
+    ask(&world.serving, &world.asked);
+    world.proxy.inject_always(Fault::HoldAnswer, OBJECTS);
+    world.serving.signal("TERM");
+    eventually("an object is under way", || world.proxy.struck() == 1);
+    world.await_object();
+    // Its frames are read again over seconds. Before the last one it would be old, and there is a
+    // stop, which waits for nothing else.
+    world.proxy.clear();
+    world.site.change("[spool]", "[spool]\nreplay_bytes_per_s = 65536");
+    live_again(&mut world, "age_max_ms = 60000\n", "age_max_ms = 100\n");
     world.conclude();
 }
 

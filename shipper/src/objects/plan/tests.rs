@@ -108,6 +108,22 @@ fn a_seal_of_an_earlier_start_decides_its_object() {
     }
     assert_eq!(drain(&mut planner), ["0..20 resumed", "20..30"]);
 
+    // Its object may exist: it is waited for, however long that takes.
+    let mut planner = planner_at(0, vec![seal_of(&frames)]);
+    planner.handle_frame(frames[0], Duration::ZERO);
+    planner.handle_frame(frames[1], Duration::ZERO);
+    assert_eq!(planner.poll_step(POLICY.age_max * 2, false), None);
+    assert_eq!(planner.poll_step(POLICY.age_max * 2, true), None);
+    assert_eq!(planner.pending_events(), 20);
+    planner.handle_frame(frames[2], POLICY.age_max * 3);
+    assert_eq!(drain(&mut planner), ["0..30 resumed"]);
+
+    // All that there was has come, and its last frame has not.
+    let mut planner = planner_at(0, vec![seal_of(&frames)]);
+    planner.handle_frame(frames[0], Duration::ZERO);
+    planner.handle_end_of_backlog();
+    assert_eq!(drain(&mut planner), ["unseal", "0..10"]);
+
     // A frame of it is gone: it is not made, and what is left is sealed anew.
     let mut planner = planner_at(0, vec![seal_of(&frames)]);
     planner.handle_frame(frames[0], Duration::ZERO);
@@ -149,6 +165,23 @@ fn streams_do_not_mix() {
         planner.handle_frame(frame(1, first, 10, 1), Duration::ZERO);
     }
     assert_eq!(drain(&mut planner), ["0..30", "0..30"]);
+}
+
+#[test]
+fn a_group_that_waits_for_a_frame_that_is_gone_gives_its_room_back() {
+    let policy = RollPolicy { bytes_max: u64::MAX, rows_max: u64::MAX, ..POLICY };
+    let frames: Vec<_> = (0..=FRAMES_MAX as u64).map(|first| frame(0, first, 1, 1)).collect();
+    let stream = "e/7/0/t".parse().unwrap();
+    let delivered = BTreeMap::from([(stream, Sequence(0))]);
+    let seals = vec![seal_of(&frames)];
+    let mut planner =
+        Planner::new(policy, &SinkCursor { delivered, seals, ..SinkCursor::default() });
+    for frame in &frames[..FRAMES_MAX] {
+        assert_eq!(planner.poll_step(Duration::ZERO, true), None);
+        planner.handle_frame(*frame, Duration::ZERO);
+    }
+    assert_eq!(drain(&mut planner), ["unseal", "0..16384"]);
+    assert!(planner.has_room());
 }
 
 #[test]
