@@ -38,8 +38,8 @@ impl Crowd {
         (0..self.members.len()).all(|shard| self.open(shard, listener) >= mine)
     }
 
-    /// Wakes those who have fewer: they may sleep, and it is their turn to accept. The wake-ups leave
-    /// with what else this turn has for the kernel. Whether there are any.
+    /// Wakes those who have fewer: they may sleep, and it is their turn to accept. The wake-ups
+    /// leave with what else this turn has for the kernel. Whether there are any.
     #[cold]
     pub(super) fn wake_fewer(&self, listener: usize, ring: &mut impl Ring) -> bool {
         // ORDER: SeqCst, between what this shard counted last and its look at the others. Of two

@@ -26,8 +26,8 @@ use world::World;
 /// Kills, unless `BRINK_KILLS` says how many: one for each step, and some more.
 const KILLS: u64 = 30;
 
-/// Kills between two spells of calm. A life is too short for what those before it have left, and each
-/// start reads all of it: a thousand in one go would see little else.
+/// Kills between two spells of calm. A life is too short for what those before it have left, and
+/// each start reads all of it: a thousand in one go would see little else.
 const KILLS_A_SPELL: u64 = 50;
 
 fn kills() -> u64 {
