@@ -3,6 +3,7 @@
 # Protobuf.
 #
 #   python.sh              install them, once, and print the path of the interpreter
+#   python.sh NAME         the same of NAME/requirements.txt, in an environment of its own
 #
 # pip works with the machine's own settings, into a virtual environment outside the clone:
 # ${BRINK_CACHE:-$HOME/.cache/brink}. That takes a few minutes and 650 MB; later calls need no network.
@@ -11,6 +12,7 @@
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+requirements=$here/${1:+$1/}requirements.txt
 cache=${BRINK_CACHE:-$HOME/.cache/brink}
 readonly UNAVAILABLE=69
 readonly INSTALL_SECONDS_MAX=1200
@@ -27,7 +29,7 @@ python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
     unavailable "python3 is version $version; the readers need 3.11 or later"
 
 # Its name changes with the requirements and with the interpreter.
-venv="$cache/python-$version-$(sha256sum "$here/requirements.txt" | cut -c1-12)"
+venv="$cache/python-$version-$(sha256sum "$requirements" | cut -c1-12)"
 mkdir -p "$cache"
 # Tests that start at once install once.
 exec 9>"$venv.lock"
@@ -38,7 +40,9 @@ if [[ ! -e "$venv/complete" ]]; then
     {
         python3 -m venv "$venv" &&
             timeout "$INSTALL_SECONDS_MAX" "$venv/bin/pip" install --no-input --no-cache-dir \
-                --disable-pip-version-check --requirement "$here/requirements.txt"
+                --disable-pip-version-check --requirement "$requirements" &&
+            # A Python that is newer than they know installs them, and cannot run them.
+            "$venv/bin/python3" -c 'import pyspark.sql'
     } >"$venv.log" 2>&1 </dev/null || {
         tail -n 5 "$venv.log" >&2
         say "on Debian, venv is in the package python3-venv; all that was said is in $venv.log"

@@ -38,7 +38,8 @@ once() {
 # The folder of the jars that NAME/pom.xml names; its own name changes with that file.
 jars_of() { echo "$cache/$1-$(sha256sum "$services/$1/pom.xml" | cut -c1-12)"; }
 
-# collect_jars NAME: brings them, by Maven with the machine's own settings.
+# collect_jars NAME [JAVA_MAX]: brings them, by Maven with the machine's own settings, if what they are for runs on
+# the Java that is here.
 collect_jars() {
     local jars java
     command -v java >/dev/null || unavailable "there is no java; install a Java runtime, 17 or later"
@@ -46,6 +47,7 @@ collect_jars() {
         sed -n 's/.*java\.specification\.version = //p') || unavailable "java does not run"
     [[ "$java" =~ ^[0-9]+$ && "$java" -ge 17 ]] ||
         unavailable "java is version ${java:-unknown}; the $WHAT needs 17 or later"
+    [[ -z "${2:-}" || "$java" -le "$2" ]] || unavailable "java is version $java; the $WHAT needs $2 at most"
     jars=$(jars_of "$1")
     [[ -e "$jars/complete" ]] && return
     command -v mvn >/dev/null ||

@@ -48,15 +48,35 @@ const READER_SECONDS_MAX: &str = "900";
 /// When it can be had and does not come, or services are required.
 #[must_use]
 pub fn s3a() -> Option<PathBuf> {
-    let mut command = Command::new(script("s3a.sh"));
-    let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output();
-    let output = output.expect("bash runs");
+    jars("s3a.sh", "What Spark reads S3 with")
+}
+
+/// The folder of what the Spark of [`Python::find_protobuf`] reads Kafka and Protobuf with; nothing
+/// where it cannot be had.
+///
+/// # Panics
+/// As [`s3a`].
+#[must_use]
+pub fn spark_protobuf() -> Option<PathBuf> {
+    jars("protobuf.sh", "What Spark reads Protobuf with")
+}
+
+/// The folder of the jars that a script collects.
+fn jars(name: &str, what: &str) -> Option<PathBuf> {
+    path_of(name, &[], what, "Maven").map(PathBuf::from)
+}
+
+/// The path that a script prints once it has brought something `from` there.
+fn path_of(name: &str, arguments: &[&str], what: &str, from: &str) -> Option<String> {
+    let mut command = Command::new(script(name));
+    command.args(arguments).stdin(Stdio::null()).stderr(Stdio::inherit());
+    let output = command.output().expect("bash runs");
     if output.status.code() == Some(UNAVAILABLE) {
-        is_missing("What Spark reads S3 with", "Maven, by `tests/services/s3a.sh`");
+        is_missing(what, &format!("{from}, by `tests/services/{name}`"));
         return None;
     }
-    assert!(output.status.success(), "tests/services/s3a.sh failed: {}", output.status);
-    Some(String::from_utf8(output.stdout).expect("a path").trim().into())
+    assert!(output.status.success(), "tests/services/{name} failed: {}", output.status);
+    Some(String::from_utf8(output.stdout).expect("a path").trim().to_owned())
 }
 
 /// A Python that has the readers.
@@ -72,18 +92,20 @@ impl Python {
     /// When it can be had and does not work, or services are required.
     #[must_use]
     pub fn find() -> Option<Python> {
-        let mut command = Command::new(script("python.sh"));
-        let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output();
-        let output = output.expect("bash runs");
-        if output.status.code() == Some(UNAVAILABLE) {
-            is_missing(
-                "The readers (Spark, DuckDB, librdkafka, Google's Protobuf)",
-                "pip, by `tests/services/python.sh`",
-            );
-            return None;
-        }
-        assert!(output.status.success(), "tests/services/python.sh failed: {}", output.status);
-        let interpreter = String::from_utf8(output.stdout).expect("a path").trim().to_owned();
+        Python::with(&[], "The readers (Spark, DuckDB, librdkafka, Google's Protobuf)")
+    }
+
+    /// One that has the Spark which decodes Protobuf, an older one, and nothing else.
+    ///
+    /// # Panics
+    /// As [`Python::find`].
+    #[must_use]
+    pub fn find_protobuf() -> Option<Python> {
+        Python::with(&["protobuf"], "The Spark that decodes Protobuf")
+    }
+
+    fn with(requirements: &[&str], what: &str) -> Option<Python> {
+        let interpreter = path_of("python.sh", requirements, what, "pip")?;
         Some(Python { interpreter, variables: Vec::new() })
     }
 
