@@ -5,11 +5,13 @@
 //!            Spark SQL with Hive support          tables that `shipper ddl` prints, S3 and HDFS
 //!  spool     a real Kafka broker · librdkafka      every record, after a kill
 //!            · Google's protoc and Protobuf
+//!  topics    Spark's from_protobuf                 every row and column, as the objects have them
 //! ```
 //!
 //! `brink_tests::services` brings them; a test that cannot have them says so loudly, or fails where
 //! they are required. [`traffic`] asks for pixels and knows the row of each.
 
+mod protobuf;
 mod segments;
 mod tables;
 mod traffic;
