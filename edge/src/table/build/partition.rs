@@ -80,11 +80,13 @@ pub(super) struct Numbered {
 pub(super) struct Gathered<'p> {
     partitions: &'p Partitions,
     rows: Vec<Vec<u8>>,
+    /// Where a row is made: room for the longest one so far, which is not cleared in between.
+    row: Vec<u8>,
 }
 
 impl<'p> Gathered<'p> {
     pub(super) fn new(partitions: &'p Partitions) -> Gathered<'p> {
-        Gathered { partitions, rows: vec![Vec::new(); PARTITIONS] }
+        Gathered { partitions, rows: vec![Vec::new(); PARTITIONS], row: Vec::new() }
     }
 
     /// Takes a row.
@@ -100,11 +102,12 @@ impl<'p> Gathered<'p> {
             self.partitions.append(partition, rows)?;
             rows.clear();
         }
-        let start = rows.len();
         // BOUND: the longest row of so many segments.
         let longest = ROW_HEAD_BYTES + VARINT_BYTES_MAX * (2 + 3 * segments.len());
-        rows.resize(start + longest, 0);
-        let (head, body) = rows[start..].split_at_mut(ROW_HEAD_BYTES);
+        if self.row.len() < longest {
+            self.row.resize(longest, 0);
+        }
+        let (head, body) = self.row.split_at_mut(ROW_HEAD_BYTES);
         let mut body = Writer::new(body);
         body.varint((segments.len() as u64) << 1 | u64::from(base_price.is_some()));
         if let Some(price) = base_price {
@@ -119,7 +122,7 @@ impl<'p> Gathered<'p> {
         head[..8].copy_from_slice(&key.hi.to_le_bytes());
         head[8..16].copy_from_slice(&key.lo.to_le_bytes());
         head[16..].copy_from_slice(&(written as u32).to_le_bytes());
-        rows.truncate(start + ROW_HEAD_BYTES + written);
+        rows.extend_from_slice(&self.row[..ROW_HEAD_BYTES + written]);
         Ok(())
     }
 

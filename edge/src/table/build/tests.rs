@@ -5,15 +5,16 @@ use arrow_array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
 use brink_proto::{
     ids::{PriceMicros, ScoreMillionths},
     table::{
-        Key, Namespace, Segment, Table,
+        Namespace, Segment, Table,
         write::{Entry, assemble},
     },
 };
 use std::{collections::BTreeMap, fs, io::Write, path::Path, sync::Arc};
 use tempfile::TempDir;
 
-/// A row of CSV: namespace, id, code, price, score in hundredths.
-type Line = (&'static str, u64, String, Option<u64>, Option<u64>);
+/// A row of CSV: namespace, id, code, price, score in hundredths, base price. A row without a code
+/// gives the base price alone.
+type Line = (&'static str, u64, String, Option<u64>, Option<u64>, Option<u64>);
 
 /// Users of two namespaces with up to 9 segments each, in an order of no meaning.
 fn lines(users: u64) -> Vec<Line> {
@@ -29,7 +30,12 @@ fn lines(users: u64) -> Vec<Line> {
             let score = (below(4) != 0).then(|| below(101));
             let namespace = ["xandr", "openx"][user as usize % 2];
             let code = format!("code-{}", segment * 7 + below(7));
-            lines.push((namespace, user / 2, code, price, score));
+            let base_price = (below(4) == 0).then(|| below(1_000_000));
+            lines.push((namespace, user / 2, code, price, score, base_price));
+        }
+        if below(8) == 0 {
+            let base_price = Some(below(1_000_000));
+            lines.push(("openx", user * 7, String::new(), None, None, base_price));
         }
     }
     for at in (1..lines.len()).rev() {
@@ -46,8 +52,10 @@ fn csv(lines: &[Line]) -> String {
     let score = |score: &Option<u64>| {
         score.map_or(String::new(), |s| format!("{}.{:02}", s / 100, s % 100))
     };
-    let line = |(ns, id, code, price, points): &Line| {
-        format!("{ns},{id},{code},{},{}\n", text(*price), score(points))
+    let line = |(ns, id, code, price, points, base_price): &Line| {
+        // A line has a last field or not.
+        let last = base_price.map_or(String::new(), |price| format!(",{price}"));
+        format!("{ns},{id},{code},{},{}{last}\n", text(*price), score(points))
     };
     lines.iter().map(line).collect()
 }
@@ -63,33 +71,38 @@ fn by_user(lines: &[Line]) -> BTreeMap<(&str, u64), Vec<&Line>> {
 fn ndjson(lines: &[Line]) -> String {
     let mut out = String::new();
     for ((ns, id), lines) in by_user(lines) {
-        let segment = |(_, _, code, price, score): &&Line| {
+        let base_price = lines.iter().filter_map(|line| line.5).max();
+        let base_price = base_price.map_or(String::new(), |p| format!(",\"base_price\":{p}"));
+        let segment = |(_, _, code, price, score, _): &&Line| {
             let price = price.map_or(String::new(), |price| format!(",\"price\":{price}"));
             let score = score.map_or(String::new(), |s| format!(",\"score\":{}", s as f64 / 100.0));
             format!("{{\"code\":\"{code}\"{price}{score}}}")
         };
-        let segments: Vec<String> = lines.iter().map(segment).collect();
+        let with_code = lines.iter().filter(|line| !line.2.is_empty());
+        let segments: Vec<String> = with_code.map(segment).collect();
         let segments = segments.join(",");
-        out += &format!("{{\"ns\":\"{ns}\",\"id\":\"{id}\",\"segments\":[{segments}]}}\n");
+        let user = format!("\"ns\":\"{ns}\",\"id\":\"{id}\"{base_price}");
+        out += &format!("{{{user},\"segments\":[{segments}]}}\n");
     }
     out
 }
 
 fn parquet_file(lines: &[Line], path: &Path) {
     let text = |of: fn(&Line) -> String| -> ArrayRef {
-        Arc::new(StringArray::from_iter_values(lines.iter().map(of)))
+        let present = |text: String| (!text.is_empty()).then_some(text);
+        Arc::new(StringArray::from_iter(lines.iter().map(of).map(present)))
+    };
+    let price = |of: fn(&Line) -> Option<u64>| -> ArrayRef {
+        Arc::new(Int64Array::from_iter(lines.iter().map(of).map(|p| p.map(|p| p as i64))))
     };
     let score = |line: &Line| line.4.map(|score| score as f64 / 100.0);
     let batch = RecordBatch::try_from_iter_with_nullable([
         ("other", text(|_| "not read".to_owned()), true),
         ("ns", text(|line| line.0.to_owned()), false),
         ("id", Arc::new(Int64Array::from_iter_values(lines.iter().map(|l| l.1 as i64))), false),
-        ("code", text(|line| line.2.clone()), false),
-        (
-            "price",
-            Arc::new(Int64Array::from_iter(lines.iter().map(|l| l.3.map(|p| p as i64)))),
-            true,
-        ),
+        ("code", text(|line| line.2.clone()), true),
+        ("price", price(|line| line.3), true),
+        ("base_price", price(|line| line.5), true),
         ("score", Arc::new(Float64Array::from_iter(lines.iter().map(score))), true),
     ]);
     let batch = batch.unwrap();
@@ -147,30 +160,32 @@ fn built(rows: &[u8], change: impl Fn(&mut BuildOptions)) -> Vec<u8> {
 
 /// The table of these lines as it is made in memory.
 fn assembled(lines: &[Line]) -> Vec<u8> {
-    let entry = |((ns, id), lines): (&(&str, u64), &Vec<&'_ Line>)| -> (Key, BTreeMap<String, _>) {
+    let entry = |((ns, id), lines): (&(&str, u64), &Vec<&'_ Line>)| {
         let mut segments = BTreeMap::new();
-        for (_, _, code, price, score) in lines {
+        let base_price = lines.iter().filter_map(|line| line.5).max();
+        for (_, _, code, price, score, _) in lines.iter().filter(|line| !line.2.is_empty()) {
             let price = price.map(|price| PriceMicros::new(price).unwrap());
             let score = score.map(|score| ScoreMillionths::new(score * 10_000).unwrap());
             let best = segments.entry(code.clone()).or_insert((price, score));
             *best = (*best).max((price, score));
         }
-        (Namespace::new(ns).key(id.to_string().as_bytes()), segments)
+        let key = Namespace::new(ns).key(id.to_string().as_bytes());
+        (key, base_price.and_then(PriceMicros::new), segments)
     };
     let users = by_user(lines);
     let users: Vec<_> = users.iter().map(entry).collect();
-    let entries = users.iter().map(|(key, segments)| {
+    let entries = users.iter().map(|(key, base_price, segments)| {
         let segment = |(code, (price, score)): (&'_ String, &(_, _))| -> (Vec<u8>, _, _) {
             (code.clone().into_bytes(), *price, *score)
         };
-        (*key, segments.iter().map(segment).collect::<Vec<_>>())
+        (*key, *base_price, segments.iter().map(segment).collect::<Vec<_>>())
     });
     let entries: Vec<_> = entries.collect();
     let entries: Vec<Entry<'_>> = entries
         .iter()
-        .map(|(key, segments)| Entry {
+        .map(|(key, base_price, segments)| Entry {
             key: *key,
-            base_price: None,
+            base_price: *base_price,
             segments: segments
                 .iter()
                 .map(|(code, price, score)| Segment { code, price: *price, score: *score })
@@ -192,7 +207,8 @@ fn the_same_rows_give_the_same_bytes_in_every_format_order_and_number_of_threads
     }
     let mut reversed = lines.clone();
     reversed.reverse();
-    let head = format!("ns,id,code,price,score\r\n{}", csv(&reversed).replace('\n', "\r\n"));
+    let head =
+        format!("ns,id,code,price,score,base_price\r\n{}", csv(&reversed).replace('\n', "\r\n"));
     assert!(built(head.as_bytes(), |_| ()) == want, "other order, a line of names, CR");
     let little = |options: &mut BuildOptions| (options.memory_mib, options.threads) = (0, Some(2));
     assert!(built(csv_text.as_bytes(), little) == want, "partitions read in slices");

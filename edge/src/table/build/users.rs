@@ -151,16 +151,19 @@ impl Rows {
         wanted: impl Fn(u64) -> bool,
     ) -> Result<Rows, BuildError> {
         let mut rows = Rows { bytes: Vec::new(), index: Vec::new() };
-        let mut block = Vec::new();
+        let mut block = vec![0; BLOCK_BYTES];
+        // What is left of a row that the last block did not end with stands in front.
+        let mut kept = 0;
         let mut at = 0;
         while at < bytes_all {
-            // What is left of a row that the last block did not end with stands in front.
-            let kept = block.len();
             let more = (bytes_all - at).min(BLOCK_BYTES as u64) as usize;
-            block.resize(kept + more, 0);
-            partitions.read(partition, at, &mut block[kept..])?;
+            let end = kept + more;
+            if block.len() < end {
+                block.resize(end, 0);
+            }
+            partitions.read(partition, at, &mut block[kept..end])?;
             at += more as u64;
-            let mut rest = block.as_slice();
+            let mut rest = &block[..end];
             while let Some((key, body, after)) = split_row(rest) {
                 if wanted(key.hi) {
                     let at = u32::try_from(rows.bytes.len()).map_err(|_| WriteError::TooLarge)?;
@@ -169,10 +172,8 @@ impl Rows {
                 }
                 rest = after;
             }
-            let left = rest.len();
-            let end = block.len();
-            block.copy_within(end - left.., 0);
-            block.truncate(left);
+            kept = rest.len();
+            block.copy_within(end - kept..end, 0);
         }
         Ok(rows)
     }

@@ -22,7 +22,7 @@ use std::{
 pub enum Format {
     /// One user a line, as JSON.
     Ndjson,
-    /// One segment a line: ns,id,code,price,score.
+    /// One segment a line: ns,id,code,price,score and perhaps base_price.
     Csv,
     /// One segment a row, in columns of these names.
     Parquet,

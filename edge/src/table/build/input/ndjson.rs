@@ -77,7 +77,7 @@ fn by_hand<'l>(line: &'l [u8], segments: &mut Vec<Given<'l>>) -> Option<Row<'l>>
     let (mut namespace, mut id, mut base_price, mut listed) = (None, None, None, None);
     rest.token(b'{')?;
     loop {
-        match rest.name(&OF_USER)? {
+        match rest.field_of_user()? {
             Field::Namespace => once(&mut namespace, rest.string()?)?,
             Field::Id => once(&mut id, rest.string()?)?,
             Field::BasePrice => once(&mut base_price, rest.price()?)?,
@@ -98,7 +98,7 @@ fn list<'l>(rest: &mut Cursor<'l>, segments: &mut Vec<Given<'l>>) -> Option<()> 
         let (mut code, mut price, mut score) = (None, None, None);
         rest.token(b'{')?;
         loop {
-            match rest.name(&OF_SEGMENT)? {
+            match rest.field_of_segment()? {
                 SegmentField::Code => once(&mut code, rest.string()?)?,
                 SegmentField::Price => once(&mut price, rest.price()?)?,
                 SegmentField::Score => once(&mut score, rest.score()?)?,
@@ -122,11 +122,11 @@ enum Field {
     Segments,
 }
 
-const OF_USER: [(&[u8], Field); 4] = [
-    (b"\"ns\":", Field::Namespace),
-    (b"\"id\":", Field::Id),
-    (b"\"segments\":", Field::Segments),
-    (b"\"base_price\":", Field::BasePrice),
+const OF_USER: [(&str, Field); 4] = [
+    ("ns", Field::Namespace),
+    ("id", Field::Id),
+    ("segments", Field::Segments),
+    ("base_price", Field::BasePrice),
 ];
 
 #[derive(Clone, Copy)]
@@ -136,11 +136,8 @@ enum SegmentField {
     Score,
 }
 
-const OF_SEGMENT: [(&[u8], SegmentField); 3] = [
-    (b"\"code\":", SegmentField::Code),
-    (b"\"price\":", SegmentField::Price),
-    (b"\"score\":", SegmentField::Score),
-];
+const OF_SEGMENT: [(&str, SegmentField); 3] =
+    [("code", SegmentField::Code), ("price", SegmentField::Price), ("score", SegmentField::Score)];
 
 /// A field comes once.
 #[inline]
@@ -179,19 +176,51 @@ impl<'l> Cursor<'l> {
         if *first == b',' { Some(false) } else { (*first == end).then_some(true) }
     }
 
-    /// One of these names, with its colon. Most producers put no blanks there.
-    #[inline(always)]
-    fn name<F: Copy>(&mut self, known: &[(&[u8], F)]) -> Option<F> {
-        for (quoted, field) in known {
-            if let Some(rest) = self.rest.strip_prefix(*quoted) {
-                self.rest = rest;
-                return Some(*field);
-            }
+    /// Whether this comes next, which is passed over then. Its length is known when this is
+    /// compiled, so that it is compared in two steps and not by a call.
+    #[inline]
+    fn skips<const N: usize>(&mut self, text: &[u8; N]) -> bool {
+        let Some((front, rest)) = self.rest.split_first_chunk() else { return false };
+        let is_next = front == text;
+        if is_next {
+            self.rest = rest;
         }
+        is_next
+    }
+
+    /// A field's name and its colon, as most producers write them: without blanks.
+    #[inline]
+    fn field_of_segment(&mut self) -> Option<SegmentField> {
+        if self.skips(b"\"code\":") {
+            Some(SegmentField::Code)
+        } else if self.skips(b"\"price\":") {
+            Some(SegmentField::Price)
+        } else if self.skips(b"\"score\":") {
+            Some(SegmentField::Score)
+        } else {
+            self.name(&OF_SEGMENT)
+        }
+    }
+
+    /// The same of a user's fields.
+    #[inline]
+    fn field_of_user(&mut self) -> Option<Field> {
+        if self.skips(b"\"ns\":") {
+            Some(Field::Namespace)
+        } else if self.skips(b"\"id\":") {
+            Some(Field::Id)
+        } else if self.skips(b"\"segments\":") {
+            Some(Field::Segments)
+        } else {
+            self.name(&OF_USER)
+        }
+    }
+
+    /// One of these names, perhaps with blanks around its colon.
+    fn name<F: Copy>(&mut self, known: &[(&str, F)]) -> Option<F> {
         let name = self.string()?;
         self.token(b':')?;
-        let found = known.iter().find(|(quoted, _)| quoted[1..quoted.len() - 2] == *name);
-        found.map(|(_, field)| *field)
+        known.iter().find(|(known, _)| known.as_bytes() == name).map(|(_, field)| *field)
     }
 
     /// A string of ASCII without escapes.
@@ -214,7 +243,9 @@ impl<'l> Cursor<'l> {
 
     #[inline]
     fn digits(&mut self) -> Option<(u64, usize)> {
-        let (mut number, mut count) = (0, 0);
+        let (mut number, mut count) = self.rest.first_chunk().map_or((0, 0), leading_digits);
+        self.rest = &self.rest[count..];
+        // A number that ends within eight bytes ends here at once.
         while let Some((digit @ b'0'..=b'9', rest)) = self.rest.split_first() {
             number = number * 10 + u64::from(digit - b'0');
             count += 1;
@@ -254,7 +285,6 @@ impl<'l> Cursor<'l> {
 /// or what is not ASCII. Eight are looked at in one go.
 #[inline]
 fn plain(text: &[u8]) -> usize {
-    const ONES: u64 = u64::from_le_bytes([1; 8]);
     const TOPS: u64 = ONES << 7;
     // The lowest top bit that is set is right: a borrow comes only from a byte that was found.
     let below = |word: u64, byte: u8| word.wrapping_sub(ONES * u64::from(byte)) & !word;
@@ -271,6 +301,24 @@ fn plain(text: &[u8]) -> usize {
     let ends = |b: &u8| matches!(b, b'"' | b'\\' | 0..0x20 | 0x80..);
     8 * words.len() + tail.take_while(|b| !ends(b)).count()
 }
+
+/// The number that the digits at the front of eight bytes make, and how many they are.
+#[inline]
+fn leading_digits(text: &[u8; 8]) -> (u64, usize) {
+    let word = u64::from_le_bytes(*text) ^ u64::from_le_bytes([b'0'; 8]);
+    // The top bit of each byte that is more than 9; a carry comes only from a byte that was found.
+    let others = (word.wrapping_add(u64::from_le_bytes([0x76; 8])) | word) & (0x80 * ONES);
+    let count = others.trailing_zeros() as usize / 8;
+    // Zeros in front of the digits; then neighbours are put together, by ones, by twos, by fours.
+    let digits = if count == 0 { 0 } else { word << (64 - 8 * count) };
+    let pairs = (digits * 10 + (digits >> 8)) & 0x00FF_00FF_00FF_00FF;
+    let fours = (pairs * 100 + (pairs >> 16)) & 0x0000_FFFF_0000_FFFF;
+    let number = (fours * 10_000 + (fours >> 32)) & 0xFFFF_FFFF;
+    (number, count)
+}
+
+/// One in each byte.
+const ONES: u64 = u64::from_le_bytes([1; 8]);
 
 #[cfg(test)]
 mod tests {
@@ -350,6 +398,21 @@ mod tests {
                     at
                 };
                 assert_eq!(plain(&text), want, "{end} at {at}");
+            }
+        }
+    }
+
+    #[test]
+    fn digits_make_the_number_that_they_are_wherever_it_ends() {
+        for count in 0..=8 {
+            for end in (0..=u8::MAX).filter(|b| !b.is_ascii_digit()) {
+                for first in 0..10 {
+                    let mut text = [end; 8];
+                    (0..count).for_each(|at| text[at] = b'0' + ((first + 7 * at) % 10) as u8);
+                    let digits = std::str::from_utf8(&text[..count]).unwrap();
+                    let number = digits.parse().unwrap_or(0);
+                    assert_eq!(leading_digits(&text), (number, count), "{digits} {end}");
+                }
             }
         }
     }

@@ -1,9 +1,10 @@
-//! Parquet: one segment a row, in columns `ns`, `id`, `code`, `price` and `score`.
+//! Parquet: one segment a row, in columns `ns`, `id`, `code`, `price`, `score` and `base_price`.
 //!
-//! `ns` and `code` are text, `id` text or a whole number, `price` a whole number and `score` any
-//! number; `price` and `score` may be missing as columns, and be null. Other columns are not read.
+//! `ns` and `code` are text, `id` text or a whole number, prices whole numbers and `score` any
+//! number; prices and `score` may be missing as columns, and be null, and so may be `code` where
+//! there is a base price. Other columns are not read.
 
-use super::row::{BadRow, Given, Row, score_of};
+use super::row::{BadRow, COLUMNS, Given, Row, score_of};
 use arrow_array::{
     Array, ArrayRef, RecordBatch,
     cast::AsArray,
@@ -20,8 +21,6 @@ use std::{borrow::Cow, fs::File};
 /// Rows of a batch.
 const BATCH_ROWS: usize = 16 << 10;
 
-const COLUMNS: [&str; 5] = ["ns", "id", "code", "price", "score"];
-
 /// The file's batches, each with these columns only.
 pub(in super::super) fn batches(file: File) -> Result<ParquetRecordBatchReader, String> {
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| e.to_string())?;
@@ -30,7 +29,8 @@ pub(in super::super) fn batches(file: File) -> Result<ParquetRecordBatchReader, 
         if schema.column_with_name(name).is_none() {
             let found: Vec<&str> = schema.fields().iter().map(|f| f.name().as_str()).collect();
             return Err(format!(
-                "no column {name}; found {}, needed are ns, id and code, and taken price and score",
+                "no column {name}; found {}, needed are ns, id and code, and taken price, score \
+                 and base_price",
                 found.join(", ")
             ));
         }
@@ -47,7 +47,11 @@ pub(in super::super) struct Columns {
     code: Text,
     price: Option<ArrayRef>,
     score: Option<ArrayRef>,
+    base_price: Option<ArrayRef>,
 }
+
+/// What prices may be.
+const WHOLE: [DataType; 3] = [DataType::Int64, DataType::Int32, DataType::UInt64];
 
 impl Columns {
     pub(in super::super) fn of(batch: &RecordBatch) -> Result<Columns, String> {
@@ -66,8 +70,9 @@ impl Columns {
             namespace: text("ns")?,
             id: text("id")?,
             code: text("code")?,
-            price: number("price", &[DataType::Int64, DataType::Int32, DataType::UInt64])?,
+            price: number("price", &WHOLE)?,
             score: number("score", &[DataType::Float64, DataType::Float32])?,
+            base_price: number("base_price", &WHOLE)?,
         })
     }
 
@@ -79,13 +84,17 @@ impl Columns {
     ) -> Result<Row<'b>, BadRow> {
         let given = |column: &'b Option<ArrayRef>| column.as_ref().filter(|c| !c.is_null(at));
         let price = given(&self.price).map(|column| micros(column, at)).transpose()?;
+        let base_price = given(&self.base_price).map(|column| micros(column, at)).transpose()?;
         let score = given(&self.score).map(|column| {
             let number = fraction(column, at);
             score_of(number).ok_or_else(|| BadRow::Score(number.to_string()))
         });
-        let code = self.code.at(at)?;
-        segments.push(Given { code, price, score: score.transpose()? });
-        Ok(Row { namespace: self.namespace.at(at)?, id: self.id.at(at)?, base_price: None })
+        let code = match self.code.at(at) {
+            Err(BadRow::Null(_)) if base_price.is_some() => Cow::default(),
+            code => code?,
+        };
+        segments.extend(Given::or_nothing(code, price, score.transpose()?, base_price));
+        Ok(Row { namespace: self.namespace.at(at)?, id: self.id.at(at)?, base_price })
     }
 }
 

@@ -25,12 +25,31 @@ pub(in super::super) struct Given<'l> {
     pub(in super::super) score: Option<ScoreMillionths>,
 }
 
+/// The columns of the formats that have a segment a row.
+pub(super) const COLUMNS: [&str; 6] = ["ns", "id", "code", "price", "score", "base_price"];
+
+/// How many of them a line has at least.
+pub(super) const COLUMNS_MIN: usize = 5;
+
+impl<'l> Given<'l> {
+    /// The segment of a row, unless the row is there for its user's base price alone.
+    pub(super) fn or_nothing(
+        code: Cow<'l, [u8]>,
+        price: Option<PriceMicros>,
+        score: Option<ScoreMillionths>,
+        base_price: Option<PriceMicros>,
+    ) -> Option<Given<'l>> {
+        let says_nothing = code.is_empty() && price.is_none() && score.is_none();
+        (!says_nothing || base_price.is_none()).then_some(Given { code, price, score })
+    }
+}
+
 /// What is wrong with a row: what was found, and what is allowed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(in super::super) enum BadRow {
     #[error("no user: {0}; a user is {{\"ns\":…,\"id\":…,\"base_price\":…,\"segments\":[…]}}")]
     Json(String),
-    #[error("{0} columns; allowed are 5: ns,id,code,price,score")]
+    #[error("{0} columns; allowed are 5 or 6: ns,id,code,price,score and perhaps base_price")]
     Columns(usize),
     #[error("a quote that does not end, or not in front of a comma")]
     Quote,
