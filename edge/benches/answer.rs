@@ -81,7 +81,7 @@ fn answers(c: &mut Criterion) {
     c.bench_function("refusal", |b| {
         b.iter(|| {
             let Writing { output, blocks, head_end } = &mut writing;
-            let refused = refuse(output, blocks, head_end, black_box(HttpError::Malformed));
+            let refused = refuse(output, blocks, head_end, black_box(HttpError::Malformed), None);
             (writing.send(), refused)
         });
     });

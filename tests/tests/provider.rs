@@ -12,7 +12,9 @@ use brink_tests::{
     site::Site,
     tables::{LISTENER, provider, publish, sections, table},
 };
+use edge::{http::error::HttpError, roles::provider::dialect_bytes};
 use flate2::{Compression, write::GzEncoder};
+use serde_json::Value;
 use std::{
     fs,
     io::Write,
@@ -307,6 +309,18 @@ fn google_is_answered_in_json_and_told_in_rows() {
         assert_eq!(answer.header("connection"), Some("keep-alive"));
     }
     drop(client);
+    // What this dialect takes of memory is planned for.
+    let board = running.board();
+    let status: Value =
+        serde_json::from_slice(&Client::connect(board.admin).get("/status").body).unwrap();
+    let lines = status["memory"]["table"].as_array().unwrap();
+    let line = lines.iter().find(|line| line["what"] == "segment requests in JSON").unwrap();
+    let listener = &board.config.listeners[0];
+    let bytes = dialect_bytes(listener.provider.as_ref().unwrap());
+    assert!(bytes > 512 << 10);
+    assert_eq!(line["bytes"].as_u64(), Some(board.shards.len() as u64 * bytes));
+    let planned: u64 = lines.iter().map(|line| line["bytes"].as_u64().unwrap()).sum();
+    assert_eq!(status["memory"]["planned_bytes"].as_u64(), Some(planned));
 
     let (_, folder) = running.stop();
     let column = |name: &str| {
@@ -330,5 +344,87 @@ fn google_is_answered_in_json_and_told_in_rows() {
         ("consent_reason", ["", "", "us_privacy_opt_out"]),
     ] {
         assert_eq!(column(name), [&want[..], &[""; 3]].concat(), "{name}");
+    }
+}
+
+/// What HTTP itself refuses, as an exchange or somebody else may send it to a path.
+fn refused(path: &str) -> Vec<(&'static str, Vec<u8>)> {
+    let post = format!("POST {path} HTTP/1.1\r\nHost: a\r\n");
+    let chunk = format!("1000\r\n{}\r\n", " ".repeat(4096));
+    let field = format!("X-Field: {}\r\n", "x".repeat(1000));
+    let texts = [
+        ("body_too_large", format!("{post}Content-Length: 8193\r\n\r\n{{\"user\":")),
+        ("body_too_large", format!("{post}Content-Length: {}\r\n\r\n", "9".repeat(30))),
+        ("body_too_large", format!("{post}Transfer-Encoding: chunked\r\n\r\n{}", chunk.repeat(3))),
+        ("line_too_long", format!("GET {path}?uid={} HTTP/1.1\r\n", "7".repeat(17_000))),
+        ("headers_too_large", format!("{post}{}\r\n", field.repeat(60))),
+        ("headers_too_large", format!("{post}{}\r\n", "a: b\r\n".repeat(101))),
+        ("host", format!("GET {path}?uid=7 HTTP/1.1\r\n\r\n")),
+        ("length", format!("{post}Content-Length: 2\r\nContent-Length: 2\r\n\r\n{{}}")),
+        ("length", format!("{post}Content-Length: -1\r\n\r\n")),
+        ("coding", format!("{post}Transfer-Encoding: gzip\r\n\r\n")),
+        ("chunk", format!("{post}Transfer-Encoding: chunked\r\n\r\nx\r\n")),
+        ("expectation", format!("{post}Expect: miracles\r\n\r\n")),
+        ("version", format!("GET {path}?uid=7 HTTP/2.0\r\nHost: a\r\n\r\n")),
+        ("version", format!("GET {path} ?uid=7\r\n\r\n")),
+        ("malformed", format!("G@T {path}?uid=7 HTTP/1.1\r\nHost\r\n\r\n")),
+        ("head_timeout", format!("GET {path}?uid=7 HTTP/1.1\r\nHost:")),
+        ("body_timeout", format!("{post}Content-Length: 20\r\n\r\n{{\"user\"")),
+    ];
+    let mut all: Vec<_> = texts.map(|(reason, text)| (reason, text.into_bytes())).into();
+    all.push(("malformed", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03".to_vec()));
+    all
+}
+
+#[test]
+fn what_is_no_call_at_all_is_answered_with_nothing_in_both_dialects() {
+    for (dialect, status, nothing) in [("xandr", 200, &b"\n"[..]), ("google", 204, b"")] {
+        let path = format!("/v1/segments/{dialect}");
+        let dir = tempfile::tempdir().unwrap();
+        publish(dir.path(), 1, &table(&["7"], "sports"));
+        let sections = sections(dir.path(), "");
+        let listener = format!(
+            "exchange = \"{dialect}\"\nbody_bytes_max = 8192\nhead_timeout_ms = 100\n\
+             body_timeout_ms = 100\n[listener.provider]\ndialect = \"{dialect}\"\n\
+             late_percent_max = 100\nbudget_ms = 10000"
+        );
+        let running = start(&provider(&listener, &sections));
+        await_ready(running.address());
+        let refusals = refused(&path);
+        for (reason, request) in &refusals {
+            let shown = request[..request.len().min(99)].escape_ascii();
+            let mut client = running.connect();
+            client.try_send(request);
+            let answer = client.response();
+            assert_eq!((answer.status, &*answer.body), (status, nothing), "{reason}: {shown}");
+            assert_eq!(answer.header("connection"), Some("close"), "{reason}");
+            assert!(client.is_closed(), "{reason}");
+        }
+        let board = running.board();
+        let counters = &board.shards[0].listeners[0];
+        for (error, counted) in HttpError::ALL.iter().zip(&counters.refused) {
+            let sent = refusals.iter().filter(|(reason, _)| *reason == error.label()).count();
+            assert_eq!(counted.read(), sent as u64, "{error:?}");
+        }
+        // What is only no call leaves the connection as it is.
+        let coded = |coding: &str| {
+            format!(
+                "POST /v1/segments/google HTTP/1.1\r\nHost: a\r\nContent-Encoding: {coding}\r\n\
+                 Content-Length: 6\r\n\r\n\x0b\x01\x00{{}}\x03"
+            )
+        };
+        let bomb = segment_request(&format!("{{}}{}", " ".repeat(5 << 20)));
+        let mut client = running.connect();
+        for request in [bomb, coded("br").into(), coded("gzip, br").into()] {
+            let behind_path = request.strip_prefix(b"POST /v1/segments/google").unwrap();
+            client.send([format!("POST {path}").as_bytes(), behind_path].concat());
+            let answer = client.response();
+            assert_eq!((answer.status, &*answer.body), (status, nothing));
+            assert_eq!(answer.header("connection"), Some("keep-alive"));
+        }
+        let bad = board.outcomes[0].labels.iter().position(|o| *o == "bad_request").unwrap();
+        assert_eq!(counters.outcomes[bad].read(), 3);
+        drop(client);
+        let _ = running.stop();
     }
 }

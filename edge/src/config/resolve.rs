@@ -13,7 +13,7 @@ use crate::{
     conn::assembly::BODY_BYTES_MAX,
     consent::Policy,
     ring::uring::rungs::{RUNGS, Rungs},
-    roles::{Ack, Roles},
+    roles::{Ack, Roles, provider::dialect_bytes},
 };
 use brink_proto::{
     event::LABEL_BYTES_MAX,
@@ -90,6 +90,11 @@ pub fn resolve_text(
     let objects = objects::resolve(&check, &file.objects, profile.objects.bytes_max_mib << 20)?;
     if matches!(objects.store, StoreConfig::Hdfs { .. }) {
         memory.push(Line { what: "packets on their way to HDFS", bytes: PACKETS_BYTES_MAX });
+    }
+    let providers = listeners.iter().filter_map(|listener| listener.provider.as_ref());
+    let bytes = load.shards * providers.map(dialect_bytes).sum::<u64>();
+    if bytes > 0 {
+        memory.push(Line { what: "segment requests in JSON", bytes });
     }
     if let Some(tables) = &tables {
         memory.push(Line { what: "segment tables, two", bytes: 2 * tables.bytes_max });

@@ -159,15 +159,20 @@ impl<'a> Answer<'a> {
     }
 }
 
-/// Writes a refusal; whether there was room for it.
+/// Writes a refusal: `own`, if the listener has an answer for what it cannot understand, and the
+/// error's status otherwise. Whether there was room for it.
 pub fn refuse(
     output: &mut Output,
     blocks: &mut OutBlocks,
     head_end: &HeadEnd,
     error: HttpError,
+    own: Option<&Fixed>,
 ) -> bool {
-    let parts: [&[u8]; 3] =
-        [error.status_line(), b"Content-Length: 0\r\n", head_end.as_bytes(false)];
+    let end = head_end.as_bytes(false);
+    let parts: [&[u8]; 3] = match own {
+        Some(answer) => [answer.head, end, answer.body],
+        None => [error.status_line(), b"Content-Length: 0\r\n", end],
+    };
     let start = output.mark(blocks);
     let written = parts.iter().all(|part| output.put(blocks, part));
     if !written {

@@ -28,7 +28,7 @@ use crate::{
     clock::{Clock, Nanos},
     config::ListenerConfig,
     http::{
-        answer::{Answer, NOT_FOUND, UNAVAILABLE},
+        answer::{Answer, Fixed, NOT_FOUND, UNAVAILABLE},
         head::Head,
     },
     table::handover::TableTaker,
@@ -139,6 +139,12 @@ pub trait Role: Sized + 'static {
     /// What it begins with. Memory is taken here, and never later.
     fn state(view: &Self::View) -> Self::State;
 
+    /// What is answered, before the connection closes, to what HTTP itself refuses: a body that is
+    /// too large, a head that is none. Without it, that is the error's own status.
+    fn refusal(_view: &Self::View) -> Option<&'static Fixed> {
+        None
+    }
+
     /// Takes what has come from the cluster meanwhile; called once a turn.
     #[inline]
     fn refresh(_view: &mut Self::View) {}
@@ -205,6 +211,9 @@ pub trait Service {
 
     /// Whether it counts how long a request has waited.
     fn has_budget(&self) -> bool;
+
+    /// What is answered to what HTTP itself refuses, if not the error's status.
+    fn refusal(&self) -> Option<&'static Fixed>;
 }
 
 /// A role with its view, behind one listener of one shard.
@@ -251,12 +260,13 @@ impl<R: Role> Service for Hosted<R> {
         };
         let done_at = situation.clock.now();
         served.done_at = done_at;
-        match handled {
+        // By reference: a row has hundreds of bytes, and stays where the role has put it.
+        match &handled {
             Outcome::Answered => {}
             Outcome::NotFound => answer.fixed(&NOT_FOUND),
             Outcome::Event { topic, outcome, ack, peer, row } => {
-                served.outcome = Some(outcome);
-                let Some(topic) = self.topics.get(topic).copied() else {
+                served.outcome = Some(*outcome);
+                let Some(topic) = self.topics.get(*topic).copied() else {
                     // A role that names a topic it does not have; told once, by its own tests.
                     debug_assert!(false, "{} has no topic {topic}", R::NAME);
                     return served;
@@ -277,12 +287,14 @@ impl<R: Role> Service for Hosted<R> {
                     response_bytes: answer.bytes(),
                     service_time_ns: done_at.since(situation.arrived),
                 };
-                let waited = ack == Ack::Durable;
-                match tap.offer(topic, &stamp, &row, done_at, waited) {
+                let waited = *ack == Ack::Durable;
+                match tap.offer(topic, &stamp, row, done_at, waited) {
                     Offer::Taken if waited => served.waits_for = Some(topic),
                     Offer::Taken => {}
                     // What is promised to be durable and cannot be is not acknowledged.
-                    Offer::Shed if waited => answer.instead(&UNAVAILABLE),
+                    Offer::Shed if waited => {
+                        answer.instead(R::refusal(&self.view).unwrap_or(&UNAVAILABLE));
+                    }
                     Offer::Shed => {}
                 }
             }
@@ -300,6 +312,10 @@ impl<R: Role> Service for Hosted<R> {
 
     fn has_budget(&self) -> bool {
         R::LATE.is_some()
+    }
+
+    fn refusal(&self) -> Option<&'static Fixed> {
+        R::refusal(&self.view)
     }
 }
 

@@ -4,6 +4,7 @@ use super::{arrival::Chain, counters::ShardCounters, crowd::Crowd};
 use crate::{
     clock::Nanos,
     config::{Deadlines, ListenerConfig, cidr::Cidrs},
+    http::answer::Fixed,
     ring::{ListenerIndex, Ring},
     roles::Service,
 };
@@ -31,6 +32,8 @@ pub(super) struct Listener {
     pub(super) is_supplied: bool,
     /// Whether it counts how long a request has waited.
     pub(super) has_budget: bool,
+    /// What a request that is refused gets instead of the error's status, if the role has it.
+    pub(super) refusal: Option<&'static Fixed>,
     pub(super) allow: Cidrs,
     pub(super) trusted: Cidrs,
     pub(super) deadlines: Deadlines,
@@ -57,6 +60,7 @@ impl Listener {
             index,
             is_supplied: service.is_supplied(),
             has_budget: service.has_budget(),
+            refusal: service.refusal(),
             service,
             allow: config.allow,
             trusted: config.trusted_proxies,
@@ -198,6 +202,10 @@ mod tests {
 
         fn has_budget(&self) -> bool {
             false
+        }
+
+        fn refusal(&self) -> Option<&'static Fixed> {
+            None
         }
     }
 

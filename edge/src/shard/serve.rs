@@ -137,7 +137,7 @@ impl<R: Ring, C: Clock> Shard<R, C> {
         let served = listener.service.serve(&request, &situation, &mut answer, &mut self.tap);
         if !answer.is_complete() {
             // It found no room in the blocks, or the role forgot to answer: not the client's fault.
-            answer.instead(&UNAVAILABLE);
+            answer.instead(listener.refusal.unwrap_or(&UNAVAILABLE));
         }
         let (status, start) = (answer.status(), answer.start());
         let (complete, keeps_alive) = (answer.is_complete(), answer.keeps_alive());
@@ -174,13 +174,14 @@ impl<R: Ring, C: Clock> Shard<R, C> {
         self.set_deadline(slot, Deadline::Idle, idle);
     }
 
-    /// Answers with the error's status and reads no further.
+    /// Answers with what the role says then, or the error's status, and reads no further.
     pub(super) fn refuse(&mut self, slot: u32, error: HttpError) {
         let connection = &mut self.connections[slot as usize];
         let listener = &self.listeners[usize::from(connection.listener)];
         listener.counters(&self.counters).refused[error as usize].add(1);
         let end = &self.head_end;
-        let written = answer::refuse(&mut connection.output, &mut self.blocks, end, error);
+        let own = listener.refusal;
+        let written = answer::refuse(&mut connection.output, &mut self.blocks, end, error, own);
         connection.conn.finish(&mut self.pool);
         connection.phase = if written { Phase::Finishing } else { Phase::Aborting };
     }

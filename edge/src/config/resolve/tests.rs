@@ -65,6 +65,23 @@ fn with_provider(keys: &str) -> String {
 }
 
 #[test]
+fn the_memory_table_has_what_a_dialect_takes_on_each_shard() {
+    let line = |text: &str| {
+        let config = resolved(text).unwrap();
+        let line = config.memory.iter().find(|line| line.what == "segment requests in JSON");
+        (line.map(|line| line.bytes), config.cores.shards.len() as u64)
+    };
+    assert_eq!(line(LOCAL).0, None, "a query takes no memory");
+    let one = with_provider("dialect = \"google\"");
+    let (bytes, shards) = line(&one);
+    let bytes = bytes.unwrap();
+    // Two rooms for a body of 256 KiB, and what packs and unpacks.
+    assert!((800 << 10..1 << 20).contains(&(bytes / shards)), "{bytes} for {shards} shards");
+    let smaller = one.replace("body_bytes_max = 1000000", "body_bytes_max = 16384");
+    assert_eq!(line(&smaller).0, Some(bytes - shards * 2 * ((256 << 10) - 16384)));
+}
+
+#[test]
 fn what_a_dialect_does_not_say_is_its_own() {
     for (keys, budget_ms) in [
         ("", 7),

@@ -11,7 +11,9 @@
 //! ```
 //!
 //! An exchange counts what is late and what is refused, and takes the box out of rotation for it.
-//! So everything is answered, in time, and the cheapest true answer is "nothing".
+//! So everything is answered, in time, and the cheapest true answer is "nothing". What is no HTTP,
+//! or too large, gets that too, and then a closed connection: where the next call would begin is
+//! not known.
 //!
 //! Beside what every role has, `dialects` is how exchanges ask and want to hear, and `decision`
 //! what is answered and why, which knows no dialect.
@@ -26,7 +28,11 @@ pub use answers::Form;
 pub use view::ProviderView;
 
 use super::{Moment, Request, Role, Shown, Supplies, allowed::Allowed};
-use crate::{config::ListenerConfig, consent::Verdict, http::answer::Answer};
+use crate::{
+    config::{ListenerConfig, provider::ProviderConfig},
+    consent::Verdict,
+    http::answer::{Answer, Fixed},
+};
 use answers::Lines;
 use brink_proto::{
     LookupRow,
@@ -50,6 +56,12 @@ pub struct ProviderState {
     writer: Writer,
     lines: Lines,
     client: Option<AddressText>,
+}
+
+/// What the dialect of a listener takes of memory on one shard, beside what every listener takes.
+#[must_use]
+pub fn dialect_bytes(config: &ProviderConfig) -> u64 {
+    dialects::memory_bytes(config) as u64
 }
 
 impl Role for Provider {
@@ -78,6 +90,10 @@ impl Role for Provider {
             lines: Lines::default(),
             client: None,
         }
+    }
+
+    fn refusal(view: &ProviderView) -> Option<&'static Fixed> {
+        Some(dialects::nothing(view.dialect))
     }
 
     fn refresh(view: &mut ProviderView) {

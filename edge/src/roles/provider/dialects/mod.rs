@@ -12,8 +12,11 @@ mod xandr;
 
 use super::{ProviderView, answers::Lines, decision::asked::Asked};
 use crate::{
-    config::file::DialectWord,
-    http::{answer::Answer, head::Head},
+    config::{file::DialectWord, provider::ProviderConfig},
+    http::{
+        answer::{Answer, Fixed},
+        head::Head,
+    },
     roles::Request,
 };
 
@@ -24,6 +27,22 @@ pub(super) struct Heard<'a> {
     pub(super) asked: Asked<'a>,
     /// Whether it is a call that the dialect knows. One that is not is answered with nothing.
     pub(super) is_call: bool,
+}
+
+/// How an exchange hears that there is nothing to say.
+pub(super) fn nothing(dialect: DialectWord) -> &'static Fixed {
+    match dialect {
+        DialectWord::Xandr => &xandr::NOTHING,
+        DialectWord::Google => &google::NOTHING,
+    }
+}
+
+/// What reading and writing take of memory, for one listener of one shard.
+pub(super) fn memory_bytes(config: &ProviderConfig) -> usize {
+    match config.dialect {
+        DialectWord::Xandr => 0,
+        DialectWord::Google => google::memory_bytes(config.text_bytes_max),
+    }
 }
 
 /// Reads requests, in the memory that it takes for it.

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Nothing to say. SPEC: Xandr, real-time data provider: one line feed, never an empty body.
-static NOTHING: Fixed = Fixed {
+pub(super) static NOTHING: Fixed = Fixed {
     status: 200,
     head: b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 1\r\n",
     body: b"\n",

@@ -10,6 +10,10 @@
 
 use flate2::{Compress, Compression, Crc, Decompress, FlushCompress, FlushDecompress, Status};
 
+/// What an unpacker and a packer keep beside the packer's room: 43 KiB to inflate, with a window of
+/// 32 KiB in it, and 312 KiB to deflate.
+pub(super) const STATES_BYTES: usize = 360 << 10;
+
 /// Unpacks bodies.
 pub(super) struct Unpacker {
     inflate: Decompress,

@@ -41,6 +41,11 @@ pub(in crate::roles::provider) struct Reader {
     extended: Box<ExtendedRoom>,
 }
 
+/// What a reader and a writer take together, for bodies up to this length.
+pub(super) const fn memory_bytes(text_bytes_max: usize) -> usize {
+    2 * text_bytes_max + size_of::<ExtendedRoom>() + gzip::STATES_BYTES + 2 * TEXT_BYTES_MAX
+}
+
 impl Reader {
     pub(super) fn new(text_bytes_max: usize) -> Reader {
         // Zeros come straight from the kernel and take no memory until they are written.
@@ -86,7 +91,8 @@ pub(in crate::roles::provider) struct Writer {
 
 /// No segment applies, or it is not for us to say so. SPEC: RFC 9110 section 8.6: an answer with
 /// this status has no Content-Length.
-static NOTHING: Fixed = Fixed { status: 204, head: b"HTTP/1.1 204 No Content\r\n", body: b"" };
+pub(super) static NOTHING: Fixed =
+    Fixed { status: 204, head: b"HTTP/1.1 204 No Content\r\n", body: b"" };
 
 static HEAD: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n";
 
