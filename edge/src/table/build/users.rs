@@ -151,7 +151,8 @@ impl Rows {
         wanted: impl Fn(u64) -> bool,
     ) -> Result<Rows, BuildError> {
         let mut rows = Rows { bytes: Vec::new(), index: Vec::new() };
-        let mut block = vec![0; BLOCK_BYTES];
+        // It grows to what a partition needs: most are smaller than a block.
+        let mut block = Vec::new();
         // What is left of a row that the last block did not end with stands in front.
         let mut kept = 0;
         let mut at = 0;
