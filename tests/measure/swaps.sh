@@ -148,7 +148,7 @@ sort -n "$folder/times" | awk '{ t[NR] = $1 } END {
 kill -INT "$asking"
 wait "$asking" || true
 asking=""
-cat "$folder/asked"
+sed -n "/^exchange of/,\$p" "$folder/asked"
 page /metrics | grep -E '^brink_outcomes_total|^brink_tables_refused' || true
 memory_of() { sed -n "s/^$1:[^0-9]*\([0-9]*\) kB/\1/p" "/proc/$edge/status"; }
 echo "resident at most $(($(memory_of VmHWM) / 1024)) MiB; in huge pages, not counted there, $(($(memory_of HugetlbPages) / 1024)) MiB"
