@@ -151,7 +151,7 @@ impl Rows {
         wanted: impl Fn(u64) -> bool,
     ) -> Result<Rows, BuildError> {
         let mut rows = Rows { bytes: Vec::new(), index: Vec::new() };
-        // It grows to what a partition needs: most are smaller than a block.
+        // It grows to what the partition has, up to a block and a row: no more of it is cleared.
         let mut block = Vec::new();
         // What is left of a row that the last block did not end with stands in front.
         let mut kept = 0;
