@@ -9,7 +9,8 @@
 //! a drain closes that group before its last frame is here. A frame that turns out to be corrupt
 //! splits its group in two: the object's name would otherwise promise what it does not hold.
 
-use super::key::{log_digest, object_key};
+mod stream;
+
 use crate::spool::{
     chain::ChainId,
     cursors::{Seal, SinkCursor},
@@ -22,6 +23,7 @@ use std::{
     collections::{BTreeMap, VecDeque},
     time::Duration,
 };
+use stream::{Group, Stream, plan_of};
 
 /// When a group becomes an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,22 +107,6 @@ pub struct Planner {
     streams: BTreeMap<StreamId, Stream>,
     ready: VecDeque<Step>,
     frames: usize,
-}
-
-struct Stream {
-    /// The sequence behind everything that was delivered, planned or found missing.
-    next: Sequence,
-    group: Option<Group>,
-    /// Left by an earlier start, in the order of their sequences.
-    seals: VecDeque<Seal>,
-}
-
-struct Group {
-    frames: Vec<FrameHeader>,
-    bytes: u64,
-    rows: u64,
-    since: Duration,
-    seal: Option<Seal>,
 }
 
 impl Planner {
@@ -281,78 +267,6 @@ impl Planner {
         }
         steps.into_iter().rev().for_each(|step| self.ready.push_front(step));
     }
-}
-
-impl Stream {
-    fn add(&mut self, frame: FrameHeader, now: Duration) {
-        let seals = &mut self.seals;
-        let group = self.group.get_or_insert_with(|| {
-            // Seals below this frame speak of frames that are gone.
-            while seals.front().is_some_and(|s| s.first < frame.batch.first_sequence.0) {
-                seals.pop_front();
-            }
-            let ours = seals.front().is_some_and(|s| s.first == frame.batch.first_sequence.0);
-            let seal = if ours { seals.pop_front() } else { None };
-            Group { frames: Vec::new(), bytes: 0, rows: 0, since: now, seal }
-        });
-        group.bytes += u64::from(frame.batch.payload_bytes);
-        group.rows += u64::from(frame.batch.count);
-        group.frames.push(frame);
-    }
-
-    fn close(&mut self, ready: &mut VecDeque<Step>) {
-        let Some(group) = self.group.take() else { return };
-        let resumed = group.seal.as_ref().is_some_and(|s| s.digest == log_digest(&group.frames));
-        match group.seal {
-            Some(seal) if resumed => {
-                ready.push_back(Step::Object(Plan { seal, frames: group.frames, resumed }));
-            }
-            broken => {
-                ready.extend(broken.map(|seal| Step::Unseal(seal.key)));
-                ready.extend(plan_of(group.frames).map(Step::Object));
-            }
-        }
-    }
-}
-
-impl Group {
-    fn takes(&self, frame: &FrameHeader, policy: &RollPolicy) -> bool {
-        let Some(first) = self.frames.first() else { return true };
-        let same = first.batch.hour == frame.batch.hour && first.batch.schema == frame.batch.schema;
-        // A seal was decided with the policy of its time.
-        let sealed = self.is_sealed();
-        let bytes = self.bytes + u64::from(frame.batch.payload_bytes);
-        let rows = self.rows + u64::from(frame.batch.count);
-        same && (sealed || (bytes <= policy.bytes_max && rows <= policy.rows_max))
-    }
-
-    /// Whether an earlier start has decided what it is, and may have made its object.
-    fn is_sealed(&self) -> bool {
-        self.seal.is_some()
-    }
-
-    /// Whether every frame that the seal speaks of is there.
-    fn is_complete(&self) -> bool {
-        let end = self.frames.last().map(|f| f.batch.end_sequence().0);
-        self.seal.as_ref().is_some_and(|seal| end >= Some(seal.end))
-    }
-}
-
-/// The object that these frames make; none of no frames.
-fn plan_of(frames: Vec<FrameHeader>) -> Option<Plan> {
-    let (first, last) = (frames.first()?.batch, frames.last()?.batch);
-    let (from, end) = (first.first_sequence, last.end_sequence());
-    let seal = Seal {
-        key: object_key(&first.stream, first.hour, from, end, first.schema),
-        stream: first.stream,
-        first: from.0,
-        end: end.0,
-        frames: frames.len() as u32,
-        schema: first.schema,
-        writer: WRITER_VERSION,
-        digest: log_digest(&frames),
-    };
-    Some(Plan { seal, frames, resumed: false })
 }
 
 #[cfg(test)]
