@@ -2,7 +2,7 @@
 
 use brink_proto::frame::{FRAME_ALIGN, FrameHeader, HEADER_BYTES, LogPosition};
 use brink_proto::ids::Sequence;
-use brink_shipper::spool::segment;
+use brink_shipper::{spool::segment, steps};
 use brink_tests::{
     appliance::{Extra, eventually},
     audit::hours,
@@ -12,11 +12,13 @@ use brink_tests::{
     status::Status,
     volume::Volume,
 };
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::{
     collections::BTreeSet,
     fs,
     ops::Range,
+    os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
 };
 
@@ -212,6 +214,8 @@ impl Left {
             assert_eq!(client.get(&format!("/i.gif?n={nonce}")).status, 200);
         }
         serving.kill();
+        // What starts next delivers soon.
+        let site = site.with("age_max_ms = 60000", "age_max_ms = 100");
         let log = site.path().join("spool").join(segment::file_name(1));
         let bytes = fs::read(&log).unwrap();
         let places = (segment::FRAMES_FROM as usize..bytes.len()).step_by(FRAME_ALIGN);
@@ -234,9 +238,8 @@ impl Left {
     }
 
     /// Writes the log as it was changed, starts, and waits until nothing is pending.
-    fn start(&mut self) -> (Serving, Status) {
+    fn start(&self) -> (Serving, Status) {
         fs::write(&self.log, &self.bytes).unwrap();
-        self.site.change("age_max_ms = 60000", "age_max_ms = 100");
         let serving = self.site.serve();
         eventually("the backlog is done with", || serving.status().sink()["pending"] == 0);
         let status = serving.status();
@@ -324,6 +327,28 @@ fn a_corrupt_header_is_quarantined_and_its_events_are_known_to_be_missing() {
     assert_eq!(missing, [DAMAGED.to_string()].into());
     assert_eq!(holes, [DAMAGED as i64]);
     assert_eq!(lost(&left.site), [(DAMAGED as u64, "missing".to_owned())]);
+}
+
+#[test]
+fn what_is_in_an_object_is_not_lost_with_its_frame_and_is_in_no_other_one() {
+    let mut left = Left::new();
+    let die = (steps::VARIABLE, "object_answered:1");
+    let mut dying = Serving::launch_with(&left.site.config(), &[die]);
+    assert_eq!(dying.wait().signal(), Some(Signal::KILL.as_raw()));
+    assert_eq!(left.site.audit().nonces().len(), FRAMES, "the object is there");
+
+    left.bytes = fs::read(&left.log).unwrap();
+    let place = left.place(DAMAGED);
+    left.bytes[place.start + 80] ^= 1;
+    let (serving, status) = left.start();
+    let sink = status.sink();
+    assert_eq!(sink["delivered"], FRAMES);
+    assert_eq!(sink["quarantined"], json!({ "corrupt": 0, "missing": 0, "refused": 0 }));
+    assert_eq!(status["ledger_faults"], json!([]));
+    assert!(status.is_alarmed("corrupt_frame") && !status.is_alarmed("sequence_gap"));
+    let (missing, holes) = left.conclude(serving);
+    assert_eq!((missing.len(), holes.len()), (0, 0));
+    assert_eq!(lost(&left.site), []);
 }
 
 #[test]

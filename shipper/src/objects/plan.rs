@@ -2,12 +2,15 @@
 //!
 //! ```text
 //!  frames in log order ─▶ per stream: skip delivered ─▶ group ─▶ (size, age, hour, gap) ─▶ step
+//!                                          └─▶ of an object that exists ─▶ (its end) ─▶ step
 //! ```
 //!
 //! An object holds consecutive frames of one stream, one hour and one schema. A seal that an
 //! earlier start left behind decides its group, for its object may exist already: neither time nor
-//! a drain closes that group before its last frame is here. A frame that turns out to be corrupt
-//! splits its group in two: the object's name would otherwise promise what it does not hold.
+//! a drain closes that group before its last frame is here. Where it was found to exist, its events
+//! are passed over, and it does not matter which of them the log still has. A frame that turns out
+//! to be corrupt splits its group in two: the object's name would otherwise promise what it does not
+//! hold.
 
 mod stream;
 
@@ -60,19 +63,43 @@ impl Plan {
         self.frames.iter().map(|f| u64::from(f.batch.count)).sum()
     }
 
-    /// The hour of its rows.
+    /// Events that were shed between its frames.
     #[must_use]
-    pub fn hour(&self) -> Option<Hour> {
-        self.frames.first().map(|f| f.batch.hour)
+    pub fn shed(&self) -> Shed {
+        let mut shed = Shed::default();
+        self.frames.iter().for_each(|frame| shed.add(frame));
+        shed
+    }
+}
+
+/// An object that an earlier start has made, and has not said so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// What it holds, and its key.
+    pub seal: Seal,
+    /// Its size.
+    pub bytes: u64,
+    /// Rows of it that were passed over.
+    pub rows: u64,
+    /// Events that were shed between its frames, as far as the log still has them.
+    pub shed: Shed,
+}
+
+/// Events that were shed between frames, and so have no sequence, by reason.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Shed([u64; ShedReason::ALL.len()]);
+
+impl Shed {
+    fn add(&mut self, frame: &FrameHeader) {
+        for reason in ShedReason::ALL {
+            self.0[reason as usize] += u64::from(frame.batch.shed[reason as usize]);
+        }
     }
 
-    /// Events that were shed between its frames, by reason.
+    /// Reasons and how many, of those that there are.
     #[must_use]
-    pub fn shed(&self) -> BTreeMap<String, u64> {
-        let of = |reason: ShedReason| {
-            let counts = self.frames.iter().map(|f| u64::from(f.batch.shed[reason as usize]));
-            (reason.label().to_owned(), counts.sum())
-        };
+    pub fn by_reason(&self) -> BTreeMap<String, u64> {
+        let of = |reason: ShedReason| (reason.label().to_owned(), self.0[reason as usize]);
         ShedReason::ALL.into_iter().map(of).filter(|(_, count)| *count > 0).collect()
     }
 }
@@ -82,6 +109,8 @@ impl Plan {
 pub enum Step {
     /// Make an object.
     Object(Plan),
+    /// Nothing is to be made: it exists.
+    Found(Found),
     /// Forget a seal whose frames are not all there.
     Unseal(String),
     /// Advance over events that are quarantined and that no object follows; their hour, if it is
@@ -92,13 +121,19 @@ pub enum Step {
 /// What became of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Admission {
-    /// It is part of a group; `missing` events before it are not in the log.
-    Taken {
-        /// Events of the stream between the last frame and this one.
-        missing: u64,
-    },
+    /// It is part of an object; those of its stream before it are not in the log.
+    Taken(Gone),
     /// It was delivered, or stands twice in the log because its first place had failed.
     Known,
+}
+
+/// Events of a stream that are not in the log.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Gone {
+    /// They are nowhere.
+    pub missing: u64,
+    /// They are in an object that exists.
+    pub found: u64,
 }
 
 /// Plans the objects of one sink.
@@ -114,12 +149,11 @@ impl Planner {
     #[must_use]
     pub fn new(policy: RollPolicy, cursor: &SinkCursor) -> Planner {
         let mut streams: BTreeMap<StreamId, Stream> = BTreeMap::new();
-        let fresh = |next: Sequence| Stream { next, group: None, seals: VecDeque::new() };
         for (stream, next) in &cursor.delivered {
-            streams.insert(*stream, fresh(*next));
+            streams.insert(*stream, Stream::at(*next));
         }
         for seal in &cursor.seals {
-            let stream = streams.entry(seal.stream).or_insert_with(|| fresh(Sequence(0)));
+            let stream = streams.entry(seal.stream).or_insert_with(Stream::new);
             stream.seals.push_back(seal.clone());
             stream.seals.make_contiguous().sort_by_key(|s| s.first);
         }
@@ -132,6 +166,14 @@ impl Planner {
         self.frames < FRAMES_MAX
     }
 
+    /// The object of a seal of an earlier start exists, and has so many bytes. Said of each before
+    /// the first frame.
+    pub fn handle_found(&mut self, seal: &Seal, bytes: u64) {
+        if let Some(stream) = self.streams.get_mut(&seal.stream) {
+            stream.handle_found(&seal.key, bytes);
+        }
+    }
+
     /// Events in groups and in steps that were not polled yet.
     #[must_use]
     pub fn pending_events(&self) -> u64 {
@@ -140,9 +182,11 @@ impl Planner {
         let grouped: u64 = groups.map(|g| of(&g.frames)).sum();
         let ready = self.ready.iter().map(|step| match step {
             Step::Object(plan) => of(&plan.frames),
+            Step::Found(found) => found.rows,
             Step::Unseal(_) | Step::Skip(..) => 0,
         });
-        grouped + ready.sum::<u64>()
+        let made = self.streams.values().flat_map(|s| &s.made).map(|found| found.rows);
+        grouped + made.sum::<u64>() + ready.sum::<u64>()
     }
 
     /// Whether events of a chain, of this hour or one before, are in groups or in steps.
@@ -153,11 +197,14 @@ impl Planner {
                 .first()
                 .is_some_and(|f| ChainId::of(&f.batch.stream) == *chain && f.batch.hour <= hour)
         };
+        let made = |found: &Found| ChainId::of(&found.seal.stream) == *chain;
         let mut groups = self.streams.values().filter_map(|s| s.group.as_ref());
         let mut ready = self.ready.iter();
         groups.any(|group| of(&group.frames))
+            || self.streams.values().flat_map(|s| &s.made).any(made)
             || ready.any(|step| match step {
                 Step::Object(plan) => of(&plan.frames),
+                Step::Found(found) => made(found),
                 Step::Skip(stream, ..) => ChainId::of(stream) == *chain,
                 Step::Unseal(_) => false,
             })
@@ -166,54 +213,32 @@ impl Planner {
     /// Takes the next frame of the log.
     pub fn handle_frame(&mut self, frame: FrameHeader, now: Duration) -> Admission {
         let batch = &frame.batch;
-        let entry = self.streams.entry(batch.stream);
-        let stream = entry.or_insert_with(|| Stream {
-            next: Sequence(0),
-            group: None,
-            seals: VecDeque::new(),
-        });
+        let stream = self.streams.entry(batch.stream).or_insert_with(Stream::new);
         // Frames are written again as they were, so a frame is known as a whole or not at all.
         if batch.first_sequence < stream.next {
             return Admission::Known;
         }
-        let missing = batch.first_sequence.0 - stream.next.0;
-        if missing > 0 {
-            stream.close(&mut self.ready);
-        }
-        if stream.group.as_ref().is_some_and(|g| !g.takes(&frame, &self.policy)) {
-            stream.close(&mut self.ready);
-        }
-        stream.next = batch.end_sequence();
-        stream.add(frame, now);
-        if stream.group.as_ref().is_some_and(Group::is_complete) {
-            stream.close(&mut self.ready);
-        }
-        self.frames += 1;
-        Admission::Taken { missing }
+        let gone = stream.pass_over(batch.first_sequence, &mut self.ready);
+        self.frames += usize::from(stream.take(frame, now, &self.policy, &mut self.ready));
+        Admission::Taken(gone)
     }
 
-    /// Takes note that the events of a stream below `end` are gone; returns how many those are.
-    pub fn handle_lost(&mut self, stream: StreamId, end: Sequence) -> u64 {
-        let Some(known) = self.streams.get_mut(&stream) else {
-            // Nothing of it was ever seen, so there is no cursor to advance from.
-            let fresh = Stream { next: end, group: None, seals: VecDeque::new() };
-            self.streams.insert(stream, fresh);
-            self.ready.push_back(Step::Skip(stream, end, None));
-            return end.0;
-        };
-        let missing = end.0.saturating_sub(known.next.0);
-        if missing > 0 {
-            known.close(&mut self.ready);
-            known.next = end;
+    /// Takes note that the log has no events of a stream below `end` any more.
+    pub fn handle_lost(&mut self, stream: StreamId, end: Sequence) -> Gone {
+        // Of a stream that was never seen there is no cursor to advance from.
+        let is_new = !self.streams.contains_key(&stream);
+        let known = self.streams.entry(stream).or_insert_with(Stream::new);
+        let gone = known.pass_over(end, &mut self.ready);
+        if is_new || (gone.missing > 0 && !known.is_within_made()) {
             self.ready.push_back(Step::Skip(stream, end, None));
         }
-        missing
+        gone
     }
 
     /// All that earlier starts have left is here: a group that a seal speaks of and that is not
     /// whole now never will be.
     pub fn handle_end_of_backlog(&mut self) {
-        self.close_groups(Group::is_sealed);
+        self.streams.values_mut().for_each(|stream| stream.end_seals(&mut self.ready));
     }
 
     /// The next step that is due; with `drain`, every group is that has no seal.

@@ -11,16 +11,18 @@
 //! one that does not, an object is written only after a look.
 //!
 //! Nothing is ever dropped here. What the store does not take is tried again for ever, with an
-//! alarm; a crash at any arrow is taken up again from the seal. `manifests` is the lower half.
+//! alarm; a crash at any arrow is taken up again from the seal. Which of the sealed objects exist is
+//! asked before the first frame is taken: those of them that exist need no frames, which may be gone.
+//! `manifests` is the lower half.
 
 mod manifests;
 
 use super::{
     encode::{EncodeError, Encoder},
     footer::ObjectFooter,
-    key::aside_key,
+    key::{ObjectName, aside_key},
     lists::{Author, Delivery, Lists},
-    plan::{Admission, Plan, Planner, RollPolicy, Step},
+    plan::{Admission, Found, Gone, Plan, Planner, RollPolicy, Step},
     store::{Condition, Put, PutError, Same, Store},
 };
 use crate::{
@@ -126,6 +128,7 @@ impl ObjectSink {
     }
 
     async fn deliver_all(&mut self, work: &mut Work) -> Result<(), Ended> {
+        self.look_for_sealed(work).await?;
         let started = Instant::now();
         let (mut is_known, mut probe_at, mut retry) = (false, Duration::ZERO, Backoff::default());
         loop {
@@ -162,6 +165,18 @@ impl ObjectSink {
         }
     }
 
+    /// Asks which of the objects exist that earlier starts have sealed.
+    async fn look_for_sealed(&mut self, work: &mut Work) -> Result<(), Ended> {
+        for seal in std::mem::take(&mut self.start.0.seals) {
+            let found = self.find(&seal.key).await?;
+            if let Some(found) = found.filter(|found| found.digest == seal.digest) {
+                Passed::ObjectFound.pass();
+                work.planner.handle_found(&seal, found.bytes);
+            }
+        }
+        Ok(())
+    }
+
     /// Waits, or until the phase changes.
     async fn pause(&mut self, time: Duration) {
         let _ = tokio::time::timeout(time, self.phase.changed()).await;
@@ -174,29 +189,33 @@ impl ObjectSink {
             if !planner.has_room() {
                 return true;
             }
-            let missing = match self.spool.notices.pop() {
+            let Gone { missing, found } = match self.spool.notices.pop() {
                 Err(_) => return true,
                 Ok(Notice::Frame(frame)) => {
                     let stream = &frame.batch.stream;
                     lists.see(stream, watch.capped(frame.batch.max_timestamp_ms));
                     match planner.handle_frame(frame, now) {
-                        Admission::Known => 0,
-                        Admission::Taken { missing } => {
+                        Admission::Known => Gone::default(),
+                        Admission::Taken(gone) => {
                             let events = u64::from(frame.batch.count);
                             self.counters.deliveries.taken.add(events);
-                            lists.take(stream, missing + events);
-                            missing
+                            lists.take(stream, events + gone.missing + gone.found);
+                            gone
                         }
                     }
                 }
                 Ok(Notice::Lost { stream, end, .. }) => {
-                    let missing = planner.handle_lost(stream, end);
-                    lists.take(&stream, missing);
-                    missing
+                    let gone = planner.handle_lost(stream, end);
+                    lists.take(&stream, gone.missing + gone.found);
+                    gone
                 }
                 // This sink lets nothing go by.
-                Ok(Notice::Again { .. }) => 0,
+                Ok(Notice::Again { .. }) => Gone::default(),
             };
+            if found > 0 {
+                tracing::warn!(events = found, "events are not in the log, but in an object");
+                self.counters.deliveries.taken.add(found);
+            }
             if missing > 0 {
                 self.alarms.raise(Alarm::SequenceGap);
                 tracing::error!(events = missing, "events are missing in the log");
@@ -217,34 +236,37 @@ impl ObjectSink {
                 let delivery = Delivery { stream, hour, end, object: None };
                 self.list(delivery, None, work).await
             }
+            Step::Found(found) => self.account(found, Place::AtItsKey, work).await,
             Step::Object(plan) => self.deliver(plan, work).await,
         }
     }
 
     /// Makes one object exist, and the cursor say so.
     async fn deliver(&mut self, plan: Plan, work: &mut Work) -> Result<(), Ended> {
-        let rows = plan.rows();
+        let (rows, shed) = (plan.rows(), plan.shed());
         let seal = plan.seal.clone();
         if plan.resumed {
+            // A request of the earlier start may have arrived since it was looked for.
             let found = self.find(&seal.key).await?;
             if let Some(found) = found.filter(|found| found.digest == seal.digest) {
                 Passed::ObjectFound.pass();
-                return self.account(&plan, found.bytes, Place::AtItsKey, work).await;
+                let found = Found { seal, bytes: found.bytes, rows, shed };
+                return self.account(found, Place::AtItsKey, work).await;
             }
         } else {
             self.decide(Command::Seal(seal.clone())).await?;
             Passed::ObjectSealed.pass();
         }
-        let Some((plan, bytes)) = self.encode(plan, work).await? else { return Ok(()) };
+        let Some(encoded) = self.encode(plan, work).await? else { return Ok(()) };
         Passed::ObjectEncoded.pass();
-        let size = bytes.len() as u64;
+        let bytes = encoded.len() as u64;
         let same = Same::LogDigest(&seal.digest);
-        let place = self.put(&seal.key, &seal.digest, bytes, same).await?;
+        let place = self.put(&seal.key, &seal.digest, encoded, same).await?;
         Passed::ObjectAnswered.pass();
         self.counters.objects.add(1);
-        self.counters.object_bytes.add(size);
-        tracing::info!(key = seal.key, rows, bytes = size, "object delivered");
-        self.account(&plan, size, place, work).await
+        self.counters.object_bytes.add(bytes);
+        tracing::info!(key = seal.key, rows, bytes, "object delivered");
+        self.account(Found { seal, bytes, rows, shed }, place, work).await
     }
 
     /// Asks the store what it makes of conditions; whether it said.
@@ -268,32 +290,23 @@ impl ObjectSink {
     }
 
     /// The object exists: its stream goes on behind it, and its chain lists it.
-    async fn account(
-        &mut self,
-        plan: &Plan,
-        bytes: u64,
-        place: Place,
-        work: &mut Work,
-    ) -> Result<(), Ended> {
-        let seal = &plan.seal;
+    async fn account(&mut self, found: Found, place: Place, work: &mut Work) -> Result<(), Ended> {
+        let Found { seal, bytes, rows, shed } = found;
+        let hour = ObjectName::read(&seal.key).map(|name| name.hour);
         let object = Listed {
             shard: seal.stream.shard.0,
             first: seal.first,
             end: seal.end,
             schema: seal.schema,
-            digest: seal.digest.clone(),
+            digest: seal.digest,
             bytes,
-            shed: plan.shed(),
+            shed: shed.by_reason(),
             aside: place == Place::Aside,
         };
-        let delivery = Delivery {
-            stream: seal.stream,
-            hour: plan.hour(),
-            end: Sequence(seal.end),
-            object: Some(object),
-        };
-        self.list(delivery, Some(seal.key.clone()), work).await?;
-        self.counters.deliveries.delivered.add(plan.rows());
+        let end = Sequence(seal.end);
+        let delivery = Delivery { stream: seal.stream, hour, end, object: Some(object) };
+        self.list(delivery, Some(seal.key), work).await?;
+        self.counters.deliveries.delivered.add(rows);
         Ok(())
     }
 
@@ -323,11 +336,7 @@ impl ObjectSink {
     }
 
     /// Encodes an object. Nothing when a frame of it is corrupt: the planner knows what comes then.
-    async fn encode(
-        &mut self,
-        mut plan: Plan,
-        work: &mut Work,
-    ) -> Result<Option<(Plan, Bytes)>, Ended> {
+    async fn encode(&mut self, mut plan: Plan, work: &mut Work) -> Result<Option<Bytes>, Ended> {
         let mut retry = Backoff::default();
         loop {
             let encoded = unless_ended(self.phase.clone(), self.encoder.encode(plan)).await?;
@@ -338,7 +347,7 @@ impl ObjectSink {
             })?;
             plan = same;
             let error = match result {
-                Ok(encoded) => return Ok(Some((plan, Bytes::from(encoded.bytes)))),
+                Ok(encoded) => return Ok(Some(Bytes::from(encoded.bytes))),
                 Err(error) => error,
             };
             tracing::error!(%error, key = plan.seal.key, "the object cannot be encoded");

@@ -15,7 +15,11 @@ fn frame(shard: u16, first: u64, count: u32, hour: u32) -> FrameHeader {
 }
 
 fn taken(missing: u64) -> Admission {
-    Admission::Taken { missing }
+    Admission::Taken(Gone { missing, found: 0 })
+}
+
+fn gone(missing: u64, found: u64) -> Gone {
+    Gone { missing, found }
 }
 
 /// Every step, as `first..end` of objects and the other steps by name.
@@ -26,6 +30,10 @@ fn drain(planner: &mut Planner) -> Vec<String> {
             Step::Object(plan) => {
                 let resumed = if plan.resumed { " resumed" } else { "" };
                 format!("{}..{}{resumed}", plan.seal.first, plan.seal.end)
+            }
+            Step::Found(Found { seal, rows, shed, .. }) => {
+                let shed = shed.by_reason().values().sum::<u64>();
+                format!("{}..{} exists, {rows} rows and {shed} shed", seal.first, seal.end)
             }
             Step::Unseal(_) => "unseal".to_owned(),
             Step::Skip(_, end, _) => format!("skip to {}", end.0),
@@ -90,8 +98,8 @@ fn lost_events_at_the_end_of_a_stream_are_passed_over() {
     let mut planner = planner_at(0, Vec::new());
     let stream = "e/7/0/t".parse().unwrap();
     planner.handle_frame(frame(0, 0, 10, 1), Duration::ZERO);
-    assert_eq!(planner.handle_lost(stream, Sequence(10)), 0);
-    assert_eq!(planner.handle_lost(stream, Sequence(30)), 20);
+    assert_eq!(planner.handle_lost(stream, Sequence(10)), gone(0, 0));
+    assert_eq!(planner.handle_lost(stream, Sequence(30)), gone(20, 0));
     assert_eq!(drain(&mut planner), ["0..10", "skip to 30"]);
 }
 
@@ -136,6 +144,79 @@ fn a_seal_of_an_earlier_start_decides_its_object() {
     planner.handle_frame(frames[0], Duration::ZERO);
     planner.handle_frame(other, Duration::ZERO);
     assert_eq!(drain(&mut planner), ["unseal", "0..20"]);
+}
+
+#[test]
+fn of_an_object_that_exists_no_event_goes_into_another_whatever_the_log_still_has() {
+    let frames: Vec<_> = (0..6).map(|n| frame(0, n * 10, 10, 1)).collect();
+    let seal = seal_of(&frames[1..4]);
+    // What is left of the six frames, what that says, and what becomes of it.
+    let all = "10..40 exists, 30 rows and 6 shed";
+    let cases: [(&[usize], [u64; 2], Vec<&str>); 6] = [
+        (&[0, 1, 2, 3, 4], [0, 0], vec!["0..10", all, "40..50"]),
+        (&[0, 2, 4], [0, 20], vec!["0..10", "10..40 exists, 30 rows and 2 shed", "40..50"]),
+        (&[0, 4], [0, 30], vec!["0..10", "10..40 exists, 30 rows and 0 shed", "40..50"]),
+        (&[3, 4], [10, 20], vec!["10..40 exists, 30 rows and 2 shed", "40..50"]),
+        (&[5], [20, 30], vec!["10..40 exists, 30 rows and 0 shed", "50..60"]),
+        (&[0, 1], [0, 0], vec!["0..10", "10..40 exists, 10 rows and 2 shed"]),
+    ];
+    for (left, [missing, found], want) in cases {
+        let mut planner = planner_at(0, vec![seal.clone()]);
+        planner.handle_found(&seal, 4711);
+        let mut sum = gone(0, 0);
+        for at in left {
+            let mut frame = frames[*at];
+            frame.batch.shed = [1, 1, 0, 0];
+            let Admission::Taken(gone) = planner.handle_frame(frame, Duration::ZERO) else {
+                panic!("frame {at} of {left:?} is known");
+            };
+            sum = Gone { missing: sum.missing + gone.missing, found: sum.found + gone.found };
+        }
+        planner.handle_end_of_backlog();
+        let taken = left.len() as u64 * 10 + sum.found;
+        assert_eq!((sum, planner.pending_events()), (gone(missing, found), taken), "{left:?}");
+        assert_eq!(drain(&mut planner), want, "{left:?}");
+        assert_eq!((planner.pending_events(), planner.frames), (0, 0));
+    }
+}
+
+#[test]
+fn what_is_lost_up_to_or_into_an_object_that_exists_is_told_apart() {
+    let seal = seal_of(&[frame(0, 10, 10, 1), frame(0, 20, 10, 1)]);
+    let at = |end: u64| {
+        let mut planner = planner_at(0, vec![seal.clone()]);
+        planner.handle_found(&seal, 4711);
+        let gone = planner.handle_lost("e/7/0/t".parse().unwrap(), Sequence(end));
+        planner.handle_end_of_backlog();
+        (gone, drain(&mut planner))
+    };
+    let exists = |rows: u64| format!("10..30 exists, {rows} rows and 0 shed");
+    assert_eq!(at(5), (gone(5, 0), vec!["skip to 5".into(), exists(0)]));
+    assert_eq!(at(20), (gone(10, 10), vec![exists(10)]));
+    assert_eq!(at(40), (gone(20, 20), vec![exists(20), "skip to 40".into()]));
+}
+
+#[test]
+fn a_seal_whose_frames_never_come_is_forgotten() {
+    let frames = [frame(0, 0, 10, 1), frame(0, 10, 10, 1), frame(0, 20, 10, 1)];
+    let mut planner = planner_at(0, vec![seal_of(&frames[..1]), seal_of(&frames[1..2])]);
+    assert_eq!(planner.handle_frame(frames[2], Duration::ZERO), taken(20));
+    assert_eq!(drain(&mut planner), ["unseal", "unseal", "20..30"]);
+
+    let mut planner = planner_at(0, vec![seal_of(&frames[..1])]);
+    planner.handle_end_of_backlog();
+    assert_eq!(drain(&mut planner), ["unseal"]);
+}
+
+#[test]
+fn what_a_seal_speaks_of_joins_nothing_that_is_before_it() {
+    // The first frame was corrupt and given up, and its sink died before it could say so.
+    let frames = [frame(0, 0, 10, 1), frame(0, 10, 10, 1), frame(0, 20, 10, 1)];
+    let mut planner = planner_at(0, vec![seal_of(&frames[1..2])]);
+    for frame in frames {
+        planner.handle_frame(frame, Duration::ZERO);
+    }
+    assert_eq!(drain(&mut planner), ["0..10", "10..20 resumed", "20..30"]);
 }
 
 #[test]
