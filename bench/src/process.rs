@@ -82,6 +82,10 @@ const READY: Duration = Duration::from_secs(20);
 /// How long it may take to end: an appliance delivers what it holds.
 const STOP: Duration = Duration::from_secs(30);
 
+/// How long an address may still be taken: the kernel closes what an io_uring holds some time after its
+/// process has ended.
+const FREE: Duration = Duration::from_secs(5);
+
 /// How long to wait until looking again for what has no event to wait for.
 const AGAIN: Duration = Duration::from_millis(20);
 
@@ -97,8 +101,12 @@ impl Serving {
         let Launch { mut command, cores, address, request, log } = launch;
         let program = command.get_program().to_string_lossy().into_owned();
         let failed = |source| ProcessError::Start { program: program.clone(), source };
-        if TcpStream::connect(address).is_ok() {
-            return Err(ProcessError::Taken { address });
+        let begun = Instant::now();
+        while TcpStream::connect(address).is_ok() {
+            if begun.elapsed() > FREE {
+                return Err(ProcessError::Taken { address });
+            }
+            thread::sleep(AGAIN);
         }
         let out = fs::File::create(log).map_err(failed)?;
         command.stdin(Stdio::null()).stdout(out.try_clone().map_err(failed)?).stderr(out);
