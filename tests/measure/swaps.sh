@@ -6,10 +6,10 @@
 #                          [--profile s-2vcpu-4gb] [--memory 3800M] [--server-cpu 0,1] [--generator-cpu 1]
 #                          [--folder DIR]
 #
-# The appliance runs in a cgroup of its own with memory.max, and is told that its machine is the profile's:
-# a table that this profile does not take is refused. A swap is over when the version is served; the next one
-# is announced then, or when --every-ms have passed since the one before. Without a writable cgroup v2 with
-# the memory controller nothing is limited, which is said loudly; what is resident is printed all the same.
+# The appliance runs in a cgroup of its own, v2 or v1, with that limit, and is told that its machine is the
+# profile's: a table that this profile does not take is refused. A swap is over when the version is served; the
+# next one is announced then, or when --every-ms have passed since the one before. Without a writable cgroup
+# with the memory controller nothing is limited, which is said loudly; what is resident is printed all the same.
 # Needs room for five tables below the folder, and writes one for each swap.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -95,16 +95,23 @@ announce() {
     mv "$store/next.json" "$store/current.json"
 }
 
-controllers=/sys/fs/cgroup/cgroup.controllers
-if grep -qs memory "$controllers" && mkdir "/sys/fs/cgroup/brink-swaps.$$" 2>/dev/null &&
-    echo "$memory" 2>/dev/null >"/sys/fs/cgroup/brink-swaps.$$/memory.max"; then
-    group="/sys/fs/cgroup/brink-swaps.$$"
+# limit FOLDER FILE: makes a group below the folder, whose limit is that file.
+limit() {
+    mkdir "$1/brink-swaps.$$" 2>/dev/null || return 1
+    group="$1/brink-swaps.$$"
+    { echo "$memory" >"$group/$2"; } 2>/dev/null && return
+    rmdir "$group"
+    group=""
+    return 1
+}
+if grep -qs memory /sys/fs/cgroup/cgroup.controllers && limit /sys/fs/cgroup memory.max; then
     echo "memory.max $(cat "$group/memory.max")"
+elif limit /sys/fs/cgroup/memory memory.limit_in_bytes; then
+    echo "memory.limit_in_bytes $(cat "$group/memory.limit_in_bytes"), of a cgroup v1"
 else
-    rmdir "/sys/fs/cgroup/brink-swaps.$$" 2>/dev/null || true
     {
         echo "**********************************************************************************"
-        echo "* NO LIMIT: there is no cgroup v2 with a memory controller that can be written to."
+        echo "* NO LIMIT: there is no cgroup with a memory controller that can be written to."
         echo "* What follows shows what is resident, and NOT that $memory are enough."
         echo "**********************************************************************************"
     } >&2
@@ -152,9 +159,12 @@ sed -n "/^exchange of/,\$p" "$folder/asked"
 page /metrics | grep -E '^brink_outcomes_total|^brink_tables_refused' || true
 memory_of() { sed -n "s/^$1:[^0-9]*\([0-9]*\) kB/\1/p" "/proc/$edge/status"; }
 echo "resident at most $(($(memory_of VmHWM) / 1024)) MiB; in huge pages, not counted there, $(($(memory_of HugetlbPages) / 1024)) MiB"
+# told FILE: what the group's file says, if its version of cgroups has that file.
+told() { [ ! -e "$group/$1" ] || echo "$1 $(tr '\n' ' ' <"$group/$1")"; }
 if [ -n "$group" ]; then
-    echo "memory.peak $(cat "$group/memory.peak" 2>/dev/null || echo "is not told by this kernel")"
-    echo "memory.events $(tr '\n' ' ' <"$group/memory.events")"
+    for file in memory.peak memory.events memory.max_usage_in_bytes memory.failcnt memory.oom_control; do
+        told "$file"
+    done
 fi
 kill -TERM "$edge"
 wait "$edge" || true
