@@ -82,8 +82,8 @@ const READY: Duration = Duration::from_secs(20);
 /// How long it may take to end: an appliance delivers what it holds.
 const STOP: Duration = Duration::from_secs(30);
 
-/// How long an address may still be taken: the kernel closes what an io_uring holds some time after its
-/// process has ended.
+/// How long an address may still be taken: the kernel closes what an io_uring holds some time
+/// after its process has ended.
 const FREE: Duration = Duration::from_secs(5);
 
 /// How long to wait until looking again for what has no event to wait for.

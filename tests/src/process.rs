@@ -190,10 +190,16 @@ impl Serving {
         }
     }
 
+    /// Where its first listener listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.listeners[0]
+    }
+
     /// A connection to its first listener.
     #[must_use]
     pub fn connect(&self) -> Client {
-        Client::connect(self.listeners[0])
+        Client::connect(self.address())
     }
 
     /// What `/status` says.

@@ -12,7 +12,7 @@ use serde_json::Value;
 use std::{
     collections::BTreeSet,
     io::ErrorKind,
-    net::{SocketAddr, TcpListener},
+    net::{SocketAddr, TcpListener, TcpStream},
     time::Duration,
 };
 
@@ -55,9 +55,16 @@ fn sigterm_answers_what_is_in_flight_delivers_all_of_it_and_exits_with_0() {
     let status = serving.status();
     assert_eq!(status["ledger_faults"], Value::Array(Vec::new()));
 
+    let address = serving.address();
     serving.signal("TERM");
     let (status, log) = serving.wait_with_log();
     assert_eq!(status.code(), Some(0), "{log:?}");
+    let refused = TcpStream::connect(address).map_err(|error| error.kind());
+    assert_eq!(
+        refused.err(),
+        Some(ErrorKind::ConnectionRefused),
+        "nobody is let in and left alone"
+    );
     let mut answered: BTreeSet<String> = nonces.into_iter().collect();
     answered.insert("newcomer".to_owned());
     for asker in askers {

@@ -11,7 +11,7 @@ use crate::config::ListenerConfig;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::{
     io,
-    net::SocketAddr,
+    net::{Shutdown, SocketAddr},
     os::{
         fd::OwnedFd,
         linux::net::SocketAddrExt,
@@ -32,7 +32,24 @@ pub(super) struct Bound {
     /// The same socket, once for each shard.
     pub(super) sockets: Vec<OwnedFd>,
     /// Held while the appliance lives.
-    pub(super) lock: UnixDatagram,
+    pub(super) door: Door,
+}
+
+/// What ends a listener, and until then keeps its address.
+pub(super) struct Door {
+    socket: Socket,
+    _lock: UnixDatagram,
+}
+
+impl Door {
+    /// Nobody is let in any more: who comes is refused at once, and asks somebody else. A ring
+    /// keeps its sockets for a while after its end, and a client that the kernel still let in would
+    /// wait for nothing.
+    pub(super) fn close(&self) {
+        if let Err(error) = self.socket.shutdown(Shutdown::Both) {
+            tracing::debug!(%error, "a listener could not be closed");
+        }
+    }
 }
 
 /// Binds a listener for so many shards.
@@ -49,12 +66,13 @@ pub(super) fn bind(config: &ListenerConfig, shards: usize) -> Result<Bound, Star
     socket.listen(BACKLOG).map_err(failed)?;
     let shared = |_| socket.try_clone();
     let sockets = (0..shards).map(shared).collect::<io::Result<Vec<_>>>().map_err(failed)?;
-    Ok(Bound { address, sockets: sockets.into_iter().map(OwnedFd::from).collect(), lock })
+    let sockets = sockets.into_iter().map(OwnedFd::from).collect();
+    Ok(Bound { address, sockets, door: Door { socket, _lock: lock } })
 }
 
 /// How long an address may be somebody's who is gone. The kernel takes a ring down on a thread of
-/// its own, and with it the listeners in its file table: they outlive their process by some 40 ms,
-/// and a restart must not fail for that.
+/// its own, and with it the listeners in its file table: they outlive a process that was killed by
+/// some 40 ms, and a restart must not fail for that.
 const GONE_MAX: Duration = Duration::from_secs(1);
 
 /// Between two looks at such an address.
@@ -104,7 +122,7 @@ mod tests {
         consent::Policy,
         roles::Ack,
     };
-    use std::collections::BTreeMap;
+    use std::{collections::BTreeMap, net::TcpStream};
 
     fn config(address: &str) -> ListenerConfig {
         let second = Duration::from_secs(1);
@@ -136,6 +154,10 @@ mod tests {
         let wildcard = bind(&config(&format!("0.0.0.0:{}", first.address.port())), 1);
         assert!(matches!(wildcard, Err(StartError::AddressInUse { .. })));
         let address = first.address.to_string();
+        TcpStream::connect(first.address).unwrap();
+        first.door.close();
+        let refused = TcpStream::connect(first.address).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused, "while it is still open");
         drop(first);
         bind(&config(&address), 1).unwrap();
     }

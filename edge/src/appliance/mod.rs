@@ -44,10 +44,10 @@ use brink_shipper::{
 };
 use delivery::Delivery;
 use ledger::Ledger;
+use listen::Door;
 use std::{
     io,
     net::SocketAddr,
-    os::unix::net::UnixDatagram,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -128,8 +128,9 @@ pub struct Appliance {
     spool: SpoolHandle,
     delivery: Delivery,
     give_up: Arc<AtomicBool>,
+    /// Of its listeners.
+    doors: Vec<Door>,
     /// Held while it lives.
-    _locks: Vec<UnixDatagram>,
     _folder: SpoolFolder,
 }
 
@@ -198,6 +199,7 @@ impl Appliance {
                 self.board.alarms.raise(Alarm::ThreadLost);
             }
         }
+        self.doors.iter().for_each(Door::close);
         let until = Instant::now() + drain.deliver;
         let _ = self.delivery.phase.send(Phase::Drain);
         let spooled = || self.board.spool.finished.read() > 0;

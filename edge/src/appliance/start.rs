@@ -87,10 +87,10 @@ pub(super) fn start(
     let around = Around { topics: &topics, events: &events, options, tables: supply, tls };
     let delivery = start_delivery(&board, ends, store, admin.0, around)?;
     let mut sockets: Vec<Vec<_>> = wakers.iter().map(|_| Vec::new()).collect();
-    let mut locks = Vec::new();
+    let mut doors = Vec::new();
     for bound in listeners {
         bound.sockets.into_iter().zip(&mut sockets).for_each(|(s, of)| of.push(s));
-        locks.push(bound.lock);
+        doors.push(bound.door);
     }
     let ends = shard_ends.into_iter().zip(writers).zip(sockets).zip(takers);
     let mut this = Appliance {
@@ -101,7 +101,7 @@ pub(super) fn start(
         spool: handle,
         delivery,
         give_up,
-        _locks: locks,
+        doors,
         _folder: folder,
     };
     let ends = ends

@@ -9,8 +9,8 @@
 //! earlier start left behind decides its group, for its object may exist already: neither time nor
 //! a drain closes that group before its last frame is here. Where it was found to exist, its events
 //! are passed over, and it does not matter which of them the log still has. A frame that turns out
-//! to be corrupt splits its group in two: the object's name would otherwise promise what it does not
-//! hold.
+//! to be corrupt splits its group in two: the object's name would otherwise promise what it does
+//! not hold.
 
 mod stream;
 

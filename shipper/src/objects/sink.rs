@@ -11,9 +11,9 @@
 //! one that does not, an object is written only after a look.
 //!
 //! Nothing is ever dropped here. What the store does not take is tried again for ever, with an
-//! alarm; a crash at any arrow is taken up again from the seal. Which of the sealed objects exist is
-//! asked before the first frame is taken: those of them that exist need no frames, which may be gone.
-//! `manifests` is the lower half.
+//! alarm; a crash at any arrow is taken up again from the seal. Which of the sealed objects exist
+//! is asked before the first frame is taken: those need no frames, which may be gone. `manifests`
+//! is the lower half.
 
 mod manifests;
 

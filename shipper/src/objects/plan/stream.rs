@@ -14,9 +14,10 @@ pub(super) struct Stream {
     /// The sequence behind everything that was delivered, planned or found missing.
     pub(super) next: Sequence,
     pub(super) group: Option<Group>,
-    /// Left by an earlier start, in the order of their sequences; their objects may exist.
+    /// Left by an earlier start, in the order of their sequences; their objects may exist. BOUND:
+    /// what a cursor has.
     pub(super) seals: VecDeque<Seal>,
-    /// Made by an earlier start, in the same order: the first may be under way.
+    /// Made by an earlier start, in the same order: the first may be under way. BOUND: as well.
     pub(super) made: VecDeque<Found>,
 }
 
@@ -127,10 +128,10 @@ impl Stream {
         let seals = &mut self.seals;
         let group = self.group.get_or_insert_with(|| {
             // Seals below this frame speak of frames that are gone.
-            while let Some(seal) = seals.pop_front_if(|seal| seal.first < first) {
-                ready.push_back(Step::Unseal(seal.key));
-            }
-            let seal = seals.pop_front_if(|seal| seal.first == first);
+            let gone = seals.iter().take_while(|seal| seal.first < first).count();
+            ready.extend(seals.drain(..gone).map(|seal| Step::Unseal(seal.key)));
+            let ours = seals.front().is_some_and(|seal| seal.first == first);
+            let seal = if ours { seals.pop_front() } else { None };
             Group { frames: Vec::new(), bytes: 0, rows: 0, since: now, seal }
         });
         group.bytes += u64::from(frame.batch.payload_bytes);
