@@ -33,8 +33,8 @@ const MIB: u64 = 1024 * KIB;
 const CONNECTION_BYTES: u64 = 512;
 /// A batch buffer: 256 KiB raw, and room for what does not compress.
 const BATCH_BUFFER_BYTES: u64 = 288 * KIB;
-/// A zstd context with a window of 128 KiB, and the staging of one slice and one longest event.
-const TOPIC_BYTES: u64 = MIB + 80 * KIB;
+/// A zstd context with a window of 256 KiB, and the staging of one slice and one longest event.
+const TOPIC_BYTES: u64 = MIB + 208 * KIB;
 /// Payloads read ahead for an encoder.
 const READ_AHEAD_BYTES: u64 = 16 * 292 * KIB;
 

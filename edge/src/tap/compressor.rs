@@ -1,16 +1,20 @@
-//! zstd in slices: level 1, a window of 128 KiB, flushed behind each slice.
+//! zstd in slices: level 1, a window of 256 KiB, flushed behind each slice.
 //!
 //! Without the flush zstd gathers a block and then stalls for it; flushed every 16 KiB one call
 //! takes some 26 µs and the ratio hardly changes. The context takes its memory at boot and is
 //! used again for ever.
 
+use brink_proto::frame::RAW_BYTES_MAX;
 use zstd::zstd_safe::{
     CCtx, CParameter, InBuffer, OutBuffer, ResetDirective, get_error_name,
     zstd_sys::ZSTD_EndDirective,
 };
 
 const LEVEL: i32 = 1;
-const WINDOW_LOG: u32 = 17;
+
+/// As large as a batch. What zstd is given it keeps in a ring of a window and a block, and where
+/// that begins anew in the middle of a frame, it has to search in two pieces from there on.
+const WINDOW_LOG: u32 = RAW_BYTES_MAX.ilog2();
 
 /// What follows a slice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,7 +80,7 @@ impl Compressor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use brink_proto::frame::{PAYLOAD_BYTES_MAX, RAW_BYTES_MAX};
+    use brink_proto::frame::PAYLOAD_BYTES_MAX;
 
     #[test]
     fn a_context_has_all_its_memory_at_boot_and_keeps_it_whatever_the_frames() {
