@@ -220,7 +220,9 @@ fn follow(mut sink: SinkEnd, counters: &SpoolCounters) {
 pub(super) fn leave(options: &LeaveOptions) -> Result<(), Box<dyn Error>> {
     let bytes = options.mib << 20;
     let segment = u64::from(options.place.segment_mib << 20);
-    let mut spooling = Spooling::start(&options.place, 1, bytes + 4 * segment, Vec::new())?;
+    // For a sink that takes nothing: what no sink is left to take is not kept.
+    let (spool_port, sink_end, read_end) = port("objects");
+    let mut spooling = Spooling::start(&options.place, 1, bytes + 4 * segment, vec![spool_port])?;
     let mut batches = Batches::new(spooling.stream(0)?)?;
     let mut shards = std::mem::take(&mut spooling.shards);
     let shard = shards.first_mut().ok_or("no shard")?;
@@ -238,7 +240,7 @@ pub(super) fn leave(options: &LeaveOptions) -> Result<(), Box<dyn Error>> {
         raw += u64::from(info.raw_bytes);
         shard.push(SealedBatch { info, buffer });
     }
-    drop(shards);
+    drop((shards, sink_end, read_end));
     spooling.handle.join()?;
     let (mib, seconds) = (options.mib, begun.elapsed().as_secs());
     println!("{mib} MiB of frames, {events} events of {} MiB, in {seconds} s", raw >> 20);
