@@ -3,17 +3,18 @@
 # and what whoever asks meanwhile notices.
 #
 #   tests/measure/backlog.sh [--mib 1024] [--store file|s3] [--rounds 6] [--seconds 5] [--rate 5000]
-#                            [--server-cpu 0,1] [--generator-cpu 1] [--folder DIR]
+#                            [--replay-bytes-per-s N] [--server-cpu 0,1] [--generator-cpu 1] [--folder DIR]
 #
 # Leaves a backlog of that size in a spool; lets `bench compare` hold a start that delivers it against
 # one that has none, in interleaved rounds; then starts once more and waits until all is delivered. The
 # cores are the appliance's, shard first where its interrupts are fewest, and the generator's, which never
-# sleeps: on two cores it shares one with delivery, which gets what is left. Needs room for the backlog
-# and its objects below the folder.
+# sleeps: on two cores it shares one with delivery, which gets what is left. The rate at which the backlog is
+# given to the sink is the default one, unless it is given. Needs room for the backlog and its objects below
+# the folder.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-mib=1024 store=file rounds=6 seconds=5 rate=5000 server_cpu=0,1 generator_cpu=1 folder=""
+mib=1024 store=file rounds=6 seconds=5 rate=5000 server_cpu=0,1 generator_cpu=1 folder="" replay_bytes_per_s=""
 usage() { sed -n '2,/^set /s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 while [ $# -gt 0 ]; do
     [ $# -ge 2 ] || usage
@@ -23,6 +24,7 @@ while [ $# -gt 0 ]; do
         --rounds) rounds=$2 ;;
         --seconds) seconds=$2 ;;
         --rate) rate=$2 ;;
+        --replay-bytes-per-s) replay_bytes_per_s=$2 ;;
         --server-cpu) server_cpu=$2 ;;
         --generator-cpu) generator_cpu=$2 ;;
         --folder) folder=$2 ;;
@@ -70,6 +72,7 @@ address = "127.0.0.1:18084"
 [spool]
 path = "$folder/$2"
 quota_bytes = $(((mib * 2 + 4096) << 20))
+${replay_bytes_per_s:+replay_bytes_per_s = $replay_bytes_per_s}
 [objects]
 $place
 age_max_ms = 5000
