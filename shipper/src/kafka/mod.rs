@@ -34,6 +34,7 @@ mod lane;
 mod link;
 mod pipes;
 mod produce;
+mod room;
 mod sasl;
 mod tls;
 

@@ -12,6 +12,7 @@ use super::{
     lineage::WINDOW,
     pipes::{Event, Pipes},
     produce::Answer,
+    room::Room,
     tls::Tls,
 };
 use crate::{
@@ -35,11 +36,8 @@ use std::{
 use tokio::sync::watch;
 
 mod decide;
-mod room;
 mod send;
 mod take;
-
-use room::Room;
 
 /// The sink's name in cursors and metrics.
 pub const NAME: &str = "kafka";

@@ -1,7 +1,11 @@
 //! What is taken from the spool, and what is let go by to be told again.
 
-use super::{Route, Work, room::Admission};
-use crate::{alarms::Alarm, kafka::cluster::Topic, spool::port::Notice};
+use super::{Route, Work};
+use crate::{
+    alarms::Alarm,
+    kafka::{cluster::Topic, room::Admission},
+    spool::port::Notice,
+};
 use brink_proto::ids::{Name, StreamId};
 use std::collections::{BTreeMap, BTreeSet};
 

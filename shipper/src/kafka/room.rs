@@ -16,7 +16,7 @@ const TOPIC_FRAMES_MAX: usize = 8 * 1024;
 
 /// What is done with a notice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Admission {
+pub(crate) enum Admission {
     /// It goes to its lane.
     Enters,
     /// It is let go, to be told again.
@@ -27,7 +27,7 @@ pub(super) enum Admission {
 
 /// The room of all topics.
 #[derive(Debug, Default)]
-pub(super) struct Room {
+pub(crate) struct Room {
     /// BOUND: one for each topic.
     gone_by: BTreeMap<Name, GoneBy>,
 }
@@ -42,7 +42,7 @@ struct GoneBy {
 
 impl Room {
     /// What is done with the next notice, of whose topic `held` frames are in the lanes.
-    pub(super) fn admit(
+    pub(crate) fn admit(
         &mut self,
         notice: &Notice,
         held: usize,
@@ -78,13 +78,13 @@ impl Room {
     }
 
     /// Whether frames went by and are not told again yet.
-    pub(super) fn owes(&self) -> bool {
+    pub(crate) fn owes(&self) -> bool {
         !self.gone_by.is_empty()
     }
 
     /// What the spool is to be asked for, of a topic that is taken again: `takes` says how many of
     /// its frames are in the lanes then. It counts as asked for.
-    pub(super) fn ask(&mut self, takes: impl Fn(&Name) -> Option<usize>) -> Option<Command> {
+    pub(crate) fn ask(&mut self, takes: impl Fn(&Name) -> Option<usize>) -> Option<Command> {
         let is_due = |(topic, gone): &(&Name, &mut GoneBy)| {
             !gone.asked && takes(topic).is_some_and(|held| held <= TOPIC_FRAMES_MAX / 2)
         };
