@@ -2,7 +2,7 @@
 
     read_kafka.py BROKER TOPIC PROTO MESSAGE [--rows FILE]
 
-Reads all partitions from the first offset to the last, with every checksum checked, and decodes each
+Reads what is committed of all partitions, from the first offset to the last, with every checksum checked, and decodes each
 value as MESSAGE of the file PROTO. `--rows` writes every record as one line of JSON: the fields of its
 message, null for an optional one that is not set, with `@partition`, `@offset` and `@timestamp`.
 """
@@ -54,13 +54,16 @@ def fields(message):
 
 
 def records(broker, topic):
-    """The records of all partitions, each up to its high watermark."""
+    """The records of all partitions that are committed, each up to the end that it has now: which may
+    be the mark that ends a transaction, and no record."""
     consumer = confluent_kafka.Consumer(
         {
             "bootstrap.servers": broker,
             "group.id": "brink-readers",
             "enable.auto.commit": False,
             "check.crcs": True,
+            "isolation.level": "read_committed",
+            "enable.partition.eof": True,
             "broker.address.family": "v4",
         }
     )
@@ -77,11 +80,14 @@ def records(broker, topic):
         record = consumer.poll(SECONDS_MAX)
         if record is None:
             raise SystemExit(f"nothing came for {SECONDS_MAX} s; partitions end at {ends}")
-        if record.error():
+        is_end = record.error() and record.error().code() == confluent_kafka.KafkaError._PARTITION_EOF
+        if record.error() and not is_end:
             raise SystemExit(f"{record.error()}, of partitions that end at {ends}")
-        if record.offset() + 1 == ends[record.partition()]:
+        # Behind the last record that is told of, or behind the mark that is told of nobody.
+        if record.offset() + (not is_end) >= ends.get(record.partition(), float("inf")):
             del ends[record.partition()]
-        yield record
+        if not is_end:
+            yield record
     consumer.close()
 
 
