@@ -134,6 +134,8 @@ impl Drop for Proxy {
 }
 
 fn join(client: TcpStream, server: TcpStream, shared: &Arc<Shared>) {
+    // What comes in small parts goes on at once.
+    let _ = (client.set_nodelay(true), server.set_nodelay(true));
     let (Ok(from_client), Ok(from_server)) = (client.try_clone(), server.try_clone()) else {
         return;
     };
