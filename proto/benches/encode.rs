@@ -128,6 +128,7 @@ fn headers(c: &mut Criterion) {
         max_timestamp_ms: 1_795_417_201_049,
         count: 540,
         producer: ProducerSequence { id: 4_000, epoch: 2, base: 99 },
+        transactional: false,
     };
     let payload = vec![0x5A; frame.batch.payload_bytes as usize];
     // Nearly all of it is the checksum over the payload.

@@ -75,6 +75,7 @@ fn a_batch_header_is_these_bytes() {
         max_timestamp_ms: 1_795_417_201_049,
         count: 815,
         producer: ProducerSequence { id: 4_000, epoch: 2, base: 99 },
+        transactional: false,
     };
     let want = "000000000000000000000038ffffffff02708b1f0700040000032e000001a207\
                 345968000001a2073459990000000000000fa00002000000630000032f";

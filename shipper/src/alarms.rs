@@ -28,6 +28,8 @@ pub enum Alarm {
     /// A broker has other batches of a stream than were sent, or gave one an offset that its
     /// partition had passed.
     KafkaWentBack,
+    /// Another start of this edge has taken over its transactions: this one sends nothing more.
+    KafkaFenced,
     /// A broker will never take a batch; a copy is kept.
     KafkaRejected,
     /// The object store creates an object that exists: a second appliance of our name would not be
@@ -51,7 +53,7 @@ pub enum Alarm {
 
 impl Alarm {
     /// All alarms, in the order of their numbers.
-    pub const ALL: [Alarm; 20] = [
+    pub const ALL: [Alarm; 21] = [
         Alarm::SpoolFull,
         Alarm::SpoolDisk,
         Alarm::LogHeld,
@@ -63,6 +65,7 @@ impl Alarm {
         Alarm::KafkaRefusing,
         Alarm::KafkaForgot,
         Alarm::KafkaWentBack,
+        Alarm::KafkaFenced,
         Alarm::KafkaRejected,
         Alarm::StoreUnconditional,
         Alarm::SequenceGap,
@@ -89,6 +92,7 @@ impl Alarm {
             Alarm::KafkaRefusing => "kafka_refusing",
             Alarm::KafkaForgot => "kafka_forgot",
             Alarm::KafkaWentBack => "kafka_went_back",
+            Alarm::KafkaFenced => "kafka_fenced",
             Alarm::KafkaRejected => "kafka_rejected",
             Alarm::StoreUnconditional => "store_unconditional",
             Alarm::SequenceGap => "sequence_gap",
@@ -134,6 +138,10 @@ impl Alarm {
             Alarm::KafkaWentBack => {
                 "the partition lost its end, the spool is an old copy, or two appliances have the \
                  same identity; drop duplicates from then on"
+            }
+            Alarm::KafkaFenced => {
+                "two appliances have the same identity: stop one; what this one has is kept, and \
+                 goes with its next start"
             }
             Alarm::KafkaRejected => "see the log for the error; the copy is in quarantine",
             Alarm::StoreUnconditional => {

@@ -81,11 +81,30 @@ steps! {
     BatchSent = "batch_sent",
     /// A batch is acknowledged, and the cursor does not say so.
     BatchAcknowledged = "batch_acknowledged",
+    /// A transaction is begun, and nothing of it is sent.
+    TransactionBegun = "transaction_begun",
+    /// The batches of a transaction are with the brokers, and its position is not.
+    TransactionFilled = "transaction_filled",
+    /// The position is with its broker as well, and the transaction is not ended.
+    PositionWritten = "position_written",
+    /// The commit of a transaction is with the kernel, and nobody has answered.
+    CommitSent = "commit_sent",
+    /// A transaction is committed, and the cursor does not say so.
+    TransactionCommitted = "transaction_committed",
     /// A stop: everything is durable, and not all of it delivered.
     LogDrained = "log_drained",
 }
 
 impl Step {
+    /// Those that only a Kafka sink with transactions meets.
+    pub const OF_TRANSACTIONS: [Step; 5] = [
+        Step::TransactionBegun,
+        Step::TransactionFilled,
+        Step::PositionWritten,
+        Step::CommitSent,
+        Step::TransactionCommitted,
+    ];
+
     /// The step that has this name.
     #[must_use]
     pub fn named(label: &str) -> Option<Step> {

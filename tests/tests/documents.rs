@@ -141,7 +141,7 @@ const ALLOWED: [(&str, &str, &str, &str); 8] = [
 ];
 
 /// Keys that take whatever stands there; the world decides whether it works.
-const FREE: [(&str, &str); 15] = [
+const FREE: [(&str, &str); 16] = [
     ("spool", "path"),
     ("spool", "second_path"),
     ("objects", "endpoint"),
@@ -149,6 +149,7 @@ const FREE: [(&str, &str); 15] = [
     ("objects", "credentials"),
     ("listener.provider", "keep_query"),
     ("kafka", "create_topics"),
+    ("kafka", "transactions"),
     ("kafka", "tls"),
     ("tables", "endpoint"),
     ("tables", "region"),

@@ -72,6 +72,11 @@ fn any_consent_string_is_decided_alike_however_it_comes() {
 }
 
 #[test]
+fn any_positions_are_somebody_elses_or_refused_or_written_as_they_are_read() {
+    check("kafka_positions", 5000);
+}
+
+#[test]
 fn any_fields_end_and_are_written_as_they_are_read() {
     check("wire_fields", 5000);
 }

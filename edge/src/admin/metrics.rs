@@ -1,19 +1,22 @@
 //! `/metrics`: one table of families, each with its help and how it is read. docs/metrics.md is
 //! held against it.
 
+mod sinks;
+
 use crate::{
     appliance::{board::Board, ledger::Ledger},
     clock,
     http::error::HttpError,
     shard::counters::{LATENCY_EDGES_US, ListenerCounters, STATUSES, ShardCounters},
 };
-use brink_shipper::{alarms::Alarm, counter::Counter, kafka::sink::KafkaCounters};
+use brink_shipper::{alarms::Alarm, counter::Counter};
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder, NoLabelSet},
     metrics::{MetricType, gauge::ConstGauge},
     registry::Registry,
 };
+use sinks::sinks;
 use std::fmt;
 
 /// The content type of the text.
@@ -366,41 +369,6 @@ fn spool(board: &Board) -> Vec<Samples> {
             }),
         ),
         gauge("brink_spool_segments", "Segments in the log", level(spool.segments.read())),
-    ]
-}
-
-/// The sinks. Without a Kafka cluster its figures are 0.
-fn sinks(board: &Board) -> Vec<Samples> {
-    let one = |sink: &str, value: u64| [(vec![("sink", sink.to_owned())], value)];
-    let objects = &board.objects;
-    let of_objects =
-        |name, help, value: &Counter| counter(name, help, one("objects", value.read()));
-    let kafka = board.kafka.as_deref();
-    let of_kafka = |name, help, value: fn(&KafkaCounters) -> &Counter| {
-        counter(name, help, one("kafka", kafka.map_or(0, |k| value(k).read())))
-    };
-    vec![
-        of_objects("brink_sink_objects", "Objects made", &objects.objects),
-        of_objects("brink_sink_object_bytes", "Bytes of objects made", &objects.object_bytes),
-        of_objects("brink_sink_manifests", "Manifests written", &objects.manifests),
-        of_objects("brink_sink_put_errors", "PUTs that did not end well", &objects.put_errors),
-        of_objects(
-            "brink_sink_conflicts",
-            "Keys under which something else existed",
-            &objects.conflicts,
-        ),
-        of_kafka("brink_sink_batches", "Batches acknowledged", |k| &k.batches),
-        of_kafka("brink_sink_batch_bytes", "Bytes of batches sent", |k| &k.bytes),
-        of_kafka("brink_sink_batch_errors", "Batches that were not taken", |k| &k.errors),
-        of_kafka("brink_sink_batches_resent", "Batches sent more than once", |k| &k.resent),
-        of_kafka("brink_sink_events_doubtful", "Events that may stand twice in their topic", |k| {
-            &k.doubtful
-        }),
-        of_kafka(
-            "brink_sink_connects",
-            "Connections made to ask the cluster where everything is",
-            |k| &k.connects,
-        ),
     ]
 }
 

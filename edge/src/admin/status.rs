@@ -7,6 +7,7 @@ use crate::{
 };
 use brink_shipper::{
     alarms::Alarm,
+    kafka::sink::KafkaCounters,
     spool::{Held, SpoolCounters},
 };
 use brink_tuning::memory::{self, Line};
@@ -31,6 +32,8 @@ pub struct Status {
     listeners: Vec<ListenerStatus>,
     shards: Vec<ShardStatus>,
     spool: SpoolStatus,
+    /// Nothing, if events go to no cluster.
+    kafka: Option<KafkaStatus>,
     /// Nothing, if nobody looks into one.
     table: Option<TableStatus>,
     threads: BTreeMap<String, f64>,
@@ -122,6 +125,22 @@ struct SpoolStatus {
     put_errors: u64,
 }
 
+/// How events go to Kafka.
+#[derive(Debug, Serialize)]
+struct KafkaStatus {
+    /// Whether in transactions, which may be otherwise than configured while an earlier start has
+    /// left something.
+    transactional: bool,
+    transactions_committed: u64,
+    transactions_aborted: u64,
+    /// Another start of the edge has taken over: nothing goes any more.
+    fenced: bool,
+    batches: u64,
+    batches_resent: u64,
+    batch_errors: u64,
+    events_doubtful: u64,
+}
+
 /// Memory as it is, and as it was planned.
 #[derive(Debug, Serialize)]
 pub struct Memory {
@@ -167,6 +186,7 @@ impl Status {
             listeners: listeners(board),
             shards: board.shards.iter().enumerate().map(|(i, c)| shard(board, i, c)).collect(),
             spool: spool(board),
+            kafka: board.kafka.as_deref().map(kafka),
             table: table(board),
             threads: threads(),
             memory: Memory::read(&board.config.memory),
@@ -219,6 +239,19 @@ fn outcomes(board: &Board, listener: usize) -> BTreeMap<&'static str, u64> {
     };
     let labels = board.outcomes[listener].labels.iter().enumerate();
     labels.map(|(place, label)| (*label, of(place))).collect()
+}
+
+fn kafka(counters: &KafkaCounters) -> KafkaStatus {
+    KafkaStatus {
+        transactional: counters.transactional.read() > 0,
+        transactions_committed: counters.committed.read(),
+        transactions_aborted: counters.aborted.read(),
+        fenced: counters.fenced.read() > 0,
+        batches: counters.batches.read(),
+        batches_resent: counters.resent.read(),
+        batch_errors: counters.errors.read(),
+        events_doubtful: counters.doubtful.read(),
+    }
 }
 
 fn table(board: &Board) -> Option<TableStatus> {

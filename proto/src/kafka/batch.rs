@@ -7,7 +7,7 @@
 //!  12     4  partition leader epoch  -1
 //!  16     1  magic                   2
 //!  17     4  crc32c                  over everything behind this field
-//!  21     2  attributes              codec: 4 is zstd; create time
+//!  21     2  attributes              codec: 4 is zstd; 16: of a transaction; create time
 //!  23     4  last offset delta       count - 1
 //!  27     8  base timestamp          ms
 //!  35     8  max timestamp           ms
@@ -31,6 +31,9 @@ const CRC_FROM: usize = 21;
 
 /// Kafka's number for zstd.
 pub const CODEC_ZSTD: i16 = 4;
+
+/// The attribute of a batch that is part of a transaction.
+pub const TRANSACTIONAL: i16 = 0x10;
 
 /// Who sends, and where in its numbering: what makes a resend recognisable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +62,8 @@ pub struct BatchHead {
     pub count: u32,
     /// Sender and sequence.
     pub producer: ProducerSequence,
+    /// Whether it is part of a transaction of the sender's.
+    pub transactional: bool,
 }
 
 impl BatchHead {
@@ -73,7 +78,8 @@ impl BatchHead {
         header.put(&(-1i32).to_be_bytes());
         header.put(&[2]);
         header.put(&[0; 4]);
-        header.put(&CODEC_ZSTD.to_be_bytes());
+        let transactional = if self.transactional { TRANSACTIONAL } else { 0 };
+        header.put(&(CODEC_ZSTD | transactional).to_be_bytes());
         header.put(&last_offset_delta.to_be_bytes());
         header.put(&self.base_timestamp_ms.to_be_bytes());
         header.put(&self.max_timestamp_ms.to_be_bytes());

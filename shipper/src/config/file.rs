@@ -52,6 +52,10 @@ pub struct KafkaSection {
     /// For how long the brokers remember a producer: their producer.id.expiration.ms.
     #[serde(default = "ms::<86_400_000>")]
     pub producer_expiration_ms: u64,
+    /// Strict mode: events go in transactions, together with how far each stream is in the topic
+    /// "positions". For consumers that read what is committed.
+    #[serde(default)]
+    pub transactions: bool,
     /// TLS to the brokers.
     #[serde(default)]
     pub tls: bool,

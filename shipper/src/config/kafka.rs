@@ -50,6 +50,7 @@ pub fn resolve(check: &Checker<'_>, section: &KafkaSection) -> Result<KafkaConfi
             replication: replication as i16,
         },
         producer_expiration: Duration::from_millis(expiration_ms),
+        transactions: section.transactions,
         tls: tls(check, section)?,
         sasl: sasl(check, section)?,
     })
@@ -176,5 +177,6 @@ mod tests {
         let least = resolved("").unwrap();
         assert_eq!((least.tls, least.sasl), (None, None));
         assert!(!least.topics.create && least.topics.partitions == 12);
+        assert!(!least.transactions && resolved("transactions = true").unwrap().transactions);
     }
 }

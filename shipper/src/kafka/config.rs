@@ -14,6 +14,8 @@ pub struct KafkaConfig {
     pub topics: TopicPolicy,
     /// How old the latest record of a producer may be for a broker to remember it.
     pub producer_expiration: Duration,
+    /// Whether events go in transactions, together with how far each stream is.
+    pub transactions: bool,
     /// How the connection is kept secret; in the clear, if not said.
     pub tls: Option<TlsConfig>,
     /// Who we are; nobody, if not said.

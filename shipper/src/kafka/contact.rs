@@ -5,7 +5,7 @@
 //! question, and no batch. Its answer is taken in when it is there.
 
 use super::{
-    cluster::{self, Cluster, Topic},
+    cluster::{self, Cluster, Producer, Topic},
     config::KafkaConfig,
     faults::told,
     link::{Link, LinkFault},
@@ -27,7 +27,7 @@ const PRODUCERS_MAX: usize = 16;
 
 /// How long a topic that was just made, or a partition whose leader moves, may take before that is
 /// trouble.
-const LACKING_MAX: Duration = Duration::from_secs(5);
+pub(crate) const LACKING_MAX: Duration = Duration::from_secs(5);
 
 /// When something is tried again.
 #[derive(Debug, Clone, Default)]
@@ -74,9 +74,6 @@ pub(crate) struct Contact {
     refused: bool,
     told: String,
 }
-
-/// A producer id, and its epoch.
-pub(crate) type Producer = (i64, i16);
 
 /// What a question has come to.
 struct Asked {

@@ -3,6 +3,7 @@
 //! Nothing is dropped because of one: whatever is not delivered is sent again, here or elsewhere,
 //! or waits for a person. Only a batch that can never be taken is set aside, and a copy is kept.
 
+use crate::alarms::Alarm;
 use kafka_protocol::error::ResponseError;
 
 /// What is to be done about a batch.
@@ -24,7 +25,17 @@ pub(crate) enum Verdict {
     Unacceptable,
 }
 
-/// What a broker's code says of a batch.
+impl Verdict {
+    /// What an operator is told of it, as long as it lasts.
+    pub(crate) fn alarm(self) -> Alarm {
+        match self {
+            Verdict::Refused => Alarm::KafkaRefusing,
+            _ => Alarm::KafkaFailing,
+        }
+    }
+}
+
+/// What a broker's code says of a batch, or of the transaction that it is in.
 pub(crate) fn verdict(code: i16) -> Verdict {
     use ResponseError as E;
     let Some(error) = E::try_from_code(code) else { return Verdict::Delivered };
@@ -50,6 +61,8 @@ pub(crate) fn verdict(code: i16) -> Verdict {
         | E::UnsupportedForMessageFormat
         | E::TopicAuthorizationFailed
         | E::ClusterAuthorizationFailed
+        | E::TransactionalIdAuthorizationFailed
+        | E::InvalidTransactionTimeout
         | E::InvalidTopicException
         | E::InvalidRequiredAcks
         | E::PolicyViolation
@@ -84,6 +97,7 @@ mod tests {
             (14, Verdict::Again),
             (19, Verdict::Again),
             (29, Verdict::Refused),
+            (53, Verdict::Refused),
             (32, Verdict::Refused),
             (87, Verdict::Refused),
             (45, Verdict::Disputed),

@@ -51,6 +51,7 @@ mod tests {
             producer: 9,
             epoch: 2,
             first,
+            transactional: false,
         }
     }
 

@@ -1,6 +1,6 @@
 //! One connection to one broker: dialled, made secret, introduced, and then either asked and
-//! answered in turn ([`Link::call`]), or fed with batches whose answers come when they come
-//! ([`Link::into_pipe`]).
+//! answered in turn ([`Link::call`], and [`Link::post`] for batches), or fed with batches whose
+//! answers come when they come ([`Link::into_pipe`]).
 //!
 //! ```text
 //!  sink ─▶ requests ─▶ writer task ─▶ broker ─▶ reader task ─▶ answers ─▶ sink
@@ -12,7 +12,7 @@
 use super::{
     config::{KafkaConfig, SaslConfig},
     faults::told,
-    produce::Request,
+    produce::{Answer, Draft, Request, Sender as BatchSender},
     sasl::Exchange,
     tls::Tls,
 };
@@ -44,7 +44,7 @@ const CALL_MAX: Duration = Duration::from_secs(15);
 const ANSWER_BYTES_MAX: usize = 4 << 20;
 
 /// BOUND: requests with a broker that are not answered. It looks at one at a time: what is ready
-/// meanwhile goes together in the next one.
+/// meanwhile goes together in the next one. It remembers five batches of a producer in order.
 pub(crate) const REQUESTS_MAX: usize = 5;
 
 /// BOUND: answers of all brokers that wait for the sink; a reader with more to say waits.
@@ -79,13 +79,27 @@ const SASL_HANDSHAKE: Api = Api { key: ApiKey::SaslHandshake, version: 1 };
 const SASL_AUTHENTICATE: Api = Api { key: ApiKey::SaslAuthenticate, version: 2 };
 pub(crate) const METADATA: Api = Api { key: ApiKey::Metadata, version: 10 };
 pub(crate) const CREATE_TOPICS: Api = Api { key: ApiKey::CreateTopics, version: 5 };
+pub(crate) const DESCRIBE_CONFIGS: Api = Api { key: ApiKey::DescribeConfigs, version: 4 };
 pub(crate) const INIT_PRODUCER_ID: Api = Api { key: ApiKey::InitProducerId, version: 4 };
 pub(crate) const LIST_OFFSETS: Api = Api { key: ApiKey::ListOffsets, version: 5 };
 pub(crate) const FETCH: Api = Api { key: ApiKey::Fetch, version: 11 };
+pub(crate) const FIND_COORDINATOR: Api = Api { key: ApiKey::FindCoordinator, version: 3 };
+pub(crate) const ADD_PARTITIONS: Api = Api { key: ApiKey::AddPartitionsToTxn, version: 3 };
+pub(crate) const END_TRANSACTION: Api = Api { key: ApiKey::EndTxn, version: 3 };
 pub(crate) const PRODUCE: Api = Api { key: ApiKey::Produce, version: 9 };
 
 /// What is asked of a broker before it is trusted with anything.
 const NEEDED: [&Api; 4] = [&METADATA, &CREATE_TOPICS, &INIT_PRODUCER_ID, &PRODUCE];
+
+/// What transactions need beside that.
+const NEEDED_BY_TRANSACTIONS: [&Api; 6] = [
+    &FIND_COORDINATOR,
+    &ADD_PARTITIONS,
+    &END_TRANSACTION,
+    &DESCRIBE_CONFIGS,
+    &LIST_OFFSETS,
+    &FETCH,
+];
 
 /// A connection that is asked and answered in turn.
 pub(crate) struct Link {
@@ -109,7 +123,7 @@ impl Link {
                 Some(tls) => Box::new(tls.wrap(broker, stream).await?),
             };
             let mut link = Link { broker: broker.to_owned(), stream, correlation: 0 };
-            link.agree().await?;
+            link.agree(config).await?;
             if let Some(sasl) = &config.sasl {
                 link.prove(sasl).await?;
             }
@@ -122,12 +136,13 @@ impl Link {
     }
 
     /// Whether it understands what is going to be asked.
-    async fn agree(&mut self) -> Result<(), LinkFault> {
+    async fn agree(&mut self, config: &KafkaConfig) -> Result<(), LinkFault> {
         let request = ApiVersionsRequest::default()
             .with_client_software_name(StrBytes::from_static_str(CLIENT))
             .with_client_software_version(StrBytes::from_static_str(env!("CARGO_PKG_VERSION")));
         let answer: ApiVersionsResponse = self.call(&API_VERSIONS, &request).await?;
-        for api in NEEDED {
+        let more: &[_] = if config.transactions { &NEEDED_BY_TRANSACTIONS } else { &[] };
+        for api in NEEDED.iter().chain(more) {
             let known = answer.api_keys.iter().find(|k| k.api_key == api.key as i16);
             let (min, max) = known.map_or((0, -1), |k| (k.min_version, k.max_version));
             if !(min..=max).contains(&api.version) {
@@ -174,18 +189,52 @@ impl Link {
         api: &Api,
         request: &impl Encodable,
     ) -> Result<A, LinkFault> {
-        self.correlation += 1;
+        self.call_passing(api, request, || ()).await
+    }
+
+    /// The same; `sent` is called once the request is with the kernel.
+    pub(crate) async fn call_passing<A: Decodable>(
+        &mut self,
+        api: &Api,
+        request: &impl Encodable,
+        sent: impl FnOnce(),
+    ) -> Result<A, LinkFault> {
+        self.correlation = self.correlation.wrapping_add(1);
         let bytes = encoded(api, self.correlation, request)
             .map_err(failing(&self.broker, "encode a request"))?;
         let exchange = async {
             self.stream.write_all(&bytes).await?;
             self.stream.flush().await?;
+            sent();
             read_answer(&mut self.stream).await
         };
-        let late = || io::Error::new(io::ErrorKind::TimedOut, "no answer came in time");
-        let answer = timeout(CALL_MAX, exchange).await.unwrap_or_else(|_| Err(late()));
-        let answer = answer.map_err(failing(&self.broker, "ask"))?;
+        let answer = in_time(exchange).await.map_err(failing(&self.broker, "ask"))?;
         decoded(api, self.correlation, answer).map_err(failing(&self.broker, "ask"))
+    }
+
+    /// Sends batches, at most [`REQUESTS_MAX`] requests of them, and waits for the answers to all.
+    pub(crate) async fn post(
+        &mut self,
+        drafts: impl IntoIterator<Item = Draft>,
+        sender: BatchSender<'_>,
+    ) -> Result<Vec<Answer>, LinkFault> {
+        let mut requests = Vec::with_capacity(REQUESTS_MAX);
+        for draft in drafts.into_iter().take(REQUESTS_MAX) {
+            self.correlation = self.correlation.wrapping_add(1);
+            requests.push(draft.finish(self.correlation, sender));
+        }
+        let exchange = async {
+            for (request, _) in &requests {
+                request.write(&mut self.stream).await?;
+            }
+            let mut answers = Vec::new();
+            for (_, posted) in &requests {
+                let answer = posted.answers(read_answer(&mut self.stream).await?, sender.prefix);
+                answers.extend(answer.ok_or_else(of_something_else)?);
+            }
+            Ok(answers)
+        };
+        in_time(exchange).await.map_err(failing(&self.broker, "send batches"))
     }
 
     fn refusing(&self, text: String) -> LinkFault {
@@ -313,9 +362,19 @@ pub(crate) fn decoded<A: Decodable>(
     let version = api.key.response_header_version(api.version);
     let header = ResponseHeader::decode(&mut answer, version).map_err(io::Error::other)?;
     if header.correlation_id != correlation {
-        return Err(io::Error::other("its answer is to something else"));
+        return Err(of_something_else());
     }
     A::decode(&mut answer, api.version).map_err(io::Error::other)
+}
+
+fn of_something_else() -> io::Error {
+    io::Error::other("its answer is to something else")
+}
+
+/// What an exchange comes to, unless it takes too long.
+async fn in_time<T>(exchange: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    let late = || io::Error::new(io::ErrorKind::TimedOut, "no answer came in time");
+    timeout(CALL_MAX, exchange).await.unwrap_or_else(|_| Err(late()))
 }
 
 async fn read_answer(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Bytes> {

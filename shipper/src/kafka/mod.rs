@@ -9,7 +9,8 @@
 //!   when they are asked for.
 //! - `produce`: one request with batches. `pipes`: connections to the leaders, and what is under
 //!   way on them.
-//! - [`sink`]: the loop that ties them together.
+//! - `room`: which frames find room in the sink. [`sink`]: the loop that ties all of it together.
+//! - [`transaction`]: the other way, with transactions; it has a loop of its own.
 //! - [`reader`]: a topic read back, for audits. [`options`]: the cluster on a command line.
 //!
 //! ```text
@@ -26,6 +27,7 @@ pub mod lineage;
 pub mod options;
 pub mod reader;
 pub mod sink;
+pub mod transaction;
 
 mod cluster;
 mod contact;

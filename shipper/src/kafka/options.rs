@@ -50,6 +50,7 @@ impl KafkaOptions {
             // Nothing is made for somebody who only looks, and nobody remembers him.
             topics: TopicPolicy { create: false, partitions: 1, replication: 1 },
             producer_expiration: Duration::ZERO,
+            transactions: false,
             tls,
             sasl: self.sasl()?,
         };

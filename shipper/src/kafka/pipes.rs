@@ -4,7 +4,7 @@ use super::{
     config::KafkaConfig,
     contact::{Retry, alarm_of},
     link::{Link, LinkFault, Pipe, REQUESTS_MAX, Teller, Told, told_channel},
-    produce::{Answer, Batch, Draft, Posted},
+    produce::{Answer, Batch, Draft, Posted, Sender},
     tls::Tls,
 };
 use crate::alarms::Alarm;
@@ -151,7 +151,8 @@ impl Pipes {
             let State::Open(open) = &mut broker.state else { continue };
             for draft in open.drafts.drain(..) {
                 let correlation = open.pipe.next();
-                let (request, posted) = draft.finish(correlation, &self.config.topic_prefix);
+                let sender = Sender::plain(&self.config.topic_prefix);
+                let (request, posted) = draft.finish(correlation, sender);
                 open.pipe.send(request);
                 open.sent.push_back((posted, Instant::now()));
             }

@@ -53,15 +53,32 @@ impl Batch {
         self.bytes.get(HEADER_BYTES..HEADER_BYTES + bytes).unwrap_or_default()
     }
 
-    fn head(&self) -> [u8; BATCH_HEADER_BYTES] {
+    fn head(&self, transactional: bool) -> [u8; BATCH_HEADER_BYTES] {
         let info = &self.frame.batch;
         let head = BatchHead {
             base_timestamp_ms: info.base_timestamp_ms,
             max_timestamp_ms: info.max_timestamp_ms,
             count: info.count,
             producer: self.producer,
+            transactional,
         };
         head.encode(self.payload())
+    }
+}
+
+/// Whose batches they are, as it stands in a request.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sender<'a> {
+    /// In front of the topics' names.
+    pub(crate) prefix: &'a str,
+    /// Whose transaction it is, if it is one.
+    pub(crate) transactional_id: Option<&'a str>,
+}
+
+impl<'a> Sender<'a> {
+    /// Whoever sends without transactions.
+    pub(crate) fn plain(prefix: &'a str) -> Sender<'a> {
+        Sender { prefix, transactional_id: None }
     }
 }
 
@@ -90,13 +107,13 @@ impl Draft {
     }
 
     /// Makes a request of it, and what has to be known for its answer.
-    pub(crate) fn finish(mut self, correlation: i32, prefix: &str) -> (Request, Posted) {
+    pub(crate) fn finish(mut self, correlation: i32, sender: Sender<'_>) -> (Request, Posted) {
         // Batches of a topic stand together.
         self.batches.sort_by_key(|batch| (batch.topic(), batch.partition));
         let place = |b: &Batch| (b.frame.batch.stream, b.partition, b.frame.position);
         let batches = self.batches.iter().map(place).collect();
         let posted = Posted { correlation, bytes: self.bytes, batches };
-        (Request::of(self.batches, correlation, prefix), posted)
+        (Request::of(self.batches, correlation, sender), posted)
     }
 }
 
@@ -108,10 +125,17 @@ pub(crate) struct Request {
 }
 
 impl Request {
-    fn of(batches: Vec<Batch>, correlation: i32, prefix: &str) -> Request {
+    fn of(batches: Vec<Batch>, correlation: i32, sender: Sender<'_>) -> Request {
+        let Sender { prefix, transactional_id } = sender;
         let mut fields = BytesMut::with_capacity(128 + batches.len() * 128);
         start_request(&mut fields, &PRODUCE, correlation);
-        fields.put_u8(0); // no transaction
+        match transactional_id {
+            None => fields.put_u8(0),
+            Some(id) => {
+                put_length(&mut fields, id.len());
+                fields.put_slice(id.as_bytes());
+            }
+        }
         fields.put_i16(ACKS_ALL);
         fields.put_i32(REPLICAS_MAX_MS);
         let of_topic =
@@ -131,7 +155,7 @@ impl Request {
             for batch in batches.by_ref().take(count) {
                 fields.put_i32(batch.partition);
                 put_length(&mut fields, BATCH_HEADER_BYTES + batch.payload().len());
-                fields.put_slice(&batch.head());
+                fields.put_slice(&batch.head(transactional_id.is_some()));
                 placed.push((fields.len(), batch));
                 fields.put_u8(NO_TAGS);
             }
@@ -230,7 +254,7 @@ mod tests {
     use brink_proto::frame::BatchInfo;
     use kafka_protocol::{
         messages::{
-            ApiKey, ProduceRequest, RequestHeader, TopicName,
+            ApiKey, ProduceRequest, RequestHeader, TopicName, TransactionalId,
             produce_request::{PartitionProduceData, TopicProduceData},
         },
         protocol::{Encodable, StrBytes, encode_request_header_into_buffer},
@@ -262,11 +286,11 @@ mod tests {
     }
 
     /// The same as others encode it.
-    fn encoded(correlation: i32) -> Vec<u8> {
+    fn encoded(correlation: i32, transactional_id: Option<&'static str>) -> Vec<u8> {
         let data = |topic: &str, partitions: &[(i32, usize)]| {
             let of = |(partition, bytes): &(i32, usize)| {
                 let batch = batch(topic, *partition, &vec![*partition as u8; *bytes]);
-                let records = [&batch.head(), batch.payload()].concat();
+                let records = [&batch.head(transactional_id.is_some()), batch.payload()].concat();
                 PartitionProduceData::default()
                     .with_index(*partition)
                     .with_records(Some(records.into()))
@@ -276,7 +300,10 @@ mod tests {
                 .with_name(name)
                 .with_partition_data(partitions.iter().map(of).collect())
         };
+        let transaction =
+            transactional_id.map(StrBytes::from_static_str).map(TransactionalId::from);
         let request = ProduceRequest::default()
+            .with_transactional_id(transaction)
             .with_acks(ACKS_ALL)
             .with_timeout_ms(REPLICAS_MAX_MS)
             .with_topic_data(vec![
@@ -298,19 +325,23 @@ mod tests {
 
     #[test]
     fn a_request_is_what_others_make_of_it() {
-        let (request, posted) = draft().finish(77, PREFIX);
+        let (request, posted) = draft().finish(77, Sender::plain(PREFIX));
         let pieces: Vec<u8> = request.pieces().iter().flat_map(|piece| piece.to_vec()).collect();
-        assert_eq!(pieces, encoded(77));
+        assert_eq!(pieces, encoded(77, None));
         let mut written = Vec::new();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(request.write(&mut written)).unwrap();
         assert_eq!(written, pieces);
         assert_eq!(posted.batches.len(), 3);
+        let sender = Sender { prefix: PREFIX, transactional_id: Some("brink.brink-e") };
+        let (request, _) = draft().finish(78, sender);
+        let pieces: Vec<u8> = request.pieces().iter().flat_map(|piece| piece.to_vec()).collect();
+        assert_eq!(pieces, encoded(78, Some("brink.brink-e")));
     }
 
     #[test]
     fn an_answer_says_something_of_each_batch_or_is_none() {
-        let (_, posted) = draft().finish(77, PREFIX);
+        let (_, posted) = draft().finish(77, Sender::plain(PREFIX));
         let answer = |correlation: i32, topics: &[(&str, &[(i32, i16)])]| {
             let mut bytes = BytesMut::new();
             bytes.put_i32(correlation);

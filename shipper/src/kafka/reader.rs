@@ -6,11 +6,14 @@
 use super::{
     cluster::{self, Topic, topic_name},
     config::KafkaConfig,
-    faults::told,
+    faults::{Verdict, told, verdict},
     link::{FETCH, LIST_OFFSETS, Link, LinkFault},
     tls::Tls,
 };
-use brink_proto::{ids::Name, kafka::record::records};
+use brink_proto::{
+    ids::Name,
+    kafka::{batch::TRANSACTIONAL, record::records},
+};
 use bytes::{Buf, Bytes};
 use kafka_protocol::messages::{
     FetchRequest, FetchResponse, ListOffsetsRequest, ListOffsetsResponse, TopicName,
@@ -23,11 +26,17 @@ use std::{collections::BTreeSet, io};
 /// Only what is committed.
 const READ_COMMITTED: i8 = 1;
 
+/// All that is there.
+const READ_UNCOMMITTED: i8 = 0;
+
 /// A client, and no broker that copies.
 const NO_REPLICA: i32 = -1;
 
 /// The end of a partition, as a time.
 const LATEST: i64 = -1;
+
+/// The first record that is kept, as a time.
+const EARLIEST: i64 = -2;
 
 /// BOUND: bytes of an answer, if no batch alone has more.
 const FETCH_BYTES_MAX: i32 = 1 << 20;
@@ -125,6 +134,22 @@ impl Reader {
     }
 }
 
+/// Hands out the value of each committed record of a partition, up to the end that it has now. A
+/// transaction of somebody else that is open is waited for: what is committed may lie behind its
+/// first record.
+pub(super) async fn read_all(
+    link: Link,
+    topic: TopicName,
+    partition: i32,
+    take: &mut dyn FnMut(&[u8]),
+) -> Result<(), ReadFault> {
+    let mut reading = Reading { link, topic, partition };
+    let end = reading.offset(LATEST, READ_UNCOMMITTED).await?;
+    let at = reading.offset(EARLIEST, READ_UNCOMMITTED).await?;
+    reading.read_between(at, end, take).await?;
+    Ok(())
+}
+
 /// One partition.
 struct Reading {
     link: Link,
@@ -134,9 +159,18 @@ struct Reading {
 
 impl Reading {
     async fn read(&mut self, from_ms: i64, take: &mut dyn FnMut(&[u8])) -> Result<u64, ReadFault> {
-        let end = self.offset(LATEST).await?;
+        let end = self.offset(LATEST, READ_COMMITTED).await?;
         // There is no offset of a time behind the last record.
-        let mut at = self.offset(from_ms).await?;
+        let at = self.offset(from_ms, READ_COMMITTED).await?;
+        self.read_between(at, end, take).await
+    }
+
+    async fn read_between(
+        &mut self,
+        mut at: i64,
+        end: i64,
+        take: &mut dyn FnMut(&[u8]),
+    ) -> Result<u64, ReadFault> {
         let (mut count, mut empty) = (0, 0);
         let mut given_up = BTreeSet::new();
         while (0..end).contains(&at) {
@@ -155,12 +189,22 @@ impl Reading {
     }
 
     fn fault(&self, offset: i64, text: &str) -> ReadFault {
-        let (topic, partition) = (self.topic.to_string(), self.partition);
+        let (topic, partition) = (self.topic.as_str().to_owned(), self.partition);
         ReadFault::Batch { topic, partition, offset, text: text.to_owned() }
     }
 
+    /// What a broker's code says of the partition.
+    fn refusal(&self, offset: i64, code: i16) -> ReadFault {
+        match verdict(code) {
+            Verdict::Refused => {
+                ReadFault::Topic(format!("topic {}: {}", self.topic.as_str(), told(code)))
+            }
+            _ => self.fault(offset, &told(code)),
+        }
+    }
+
     /// The offset of the first record of a time; -1 if there is none.
-    async fn offset(&mut self, timestamp: i64) -> Result<i64, ReadFault> {
+    async fn offset(&mut self, timestamp: i64, isolation: i8) -> Result<i64, ReadFault> {
         let partition = ListOffsetsPartition::default()
             .with_partition_index(self.partition)
             .with_timestamp(timestamp);
@@ -169,14 +213,14 @@ impl Reading {
             .with_partitions(vec![partition]);
         let request = ListOffsetsRequest::default()
             .with_replica_id(NO_REPLICA.into())
-            .with_isolation_level(READ_COMMITTED)
+            .with_isolation_level(isolation)
             .with_topics(vec![topic]);
         let answer: ListOffsetsResponse = self.link.call(&LIST_OFFSETS, &request).await?;
         let found = answer.topics.first().and_then(|topic| topic.partitions.first());
         let found = found.ok_or_else(|| self.fault(0, "the broker does not say where it is"))?;
         match found.error_code {
             0 => Ok(found.offset),
-            code => Err(self.fault(0, &told(code))),
+            code => Err(self.refusal(0, code)),
         }
     }
 
@@ -201,8 +245,8 @@ impl Reading {
             answer.responses.into_iter().next().and_then(|t| t.partitions.into_iter().next());
         match data {
             Some(data) if data.error_code == 0 => Ok(data),
-            Some(data) => Err(self.fault(at, &told(data.error_code))),
-            None => Err(self.fault(at, &told(answer.error_code))),
+            Some(data) => Err(self.refusal(at, data.error_code)),
+            None => Err(self.refusal(at, answer.error_code)),
         }
     }
 
@@ -245,7 +289,6 @@ impl Reading {
     }
 }
 
-const TRANSACTIONAL: i16 = 0x10;
 const CONTROL: i16 = 0x20;
 const CODEC: i16 = 0x07;
 const CODEC_NONE: i16 = 0;
@@ -322,7 +365,14 @@ mod tests {
     #[test]
     fn a_batch_is_read_as_it_was_written_and_none_that_is_cut_off() {
         let producer = ProducerSequence { id: 77, epoch: 0, base: 5 };
-        let head = BatchHead { base_timestamp_ms: 1, max_timestamp_ms: 2, count: 3, producer };
+        let transactional = false;
+        let head = BatchHead {
+            base_timestamp_ms: 1,
+            max_timestamp_ms: 2,
+            count: 3,
+            producer,
+            transactional,
+        };
         let payload = zstd::bulk::compress(b"records", 1).unwrap();
         let bytes = Bytes::from([&head.encode(&payload)[..], &payload[..]].concat());
         let mut section = Bytes::from([&bytes[..], &bytes[..]].concat());

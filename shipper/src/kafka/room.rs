@@ -9,14 +9,15 @@ use brink_proto::{
     frame::{FrameHeader, LogPosition},
     ids::Name,
 };
-use std::collections::BTreeMap;
+use rtrb::Consumer;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// BOUND: frames of one topic in the lanes, 2 MiB of headers.
 const TOPIC_FRAMES_MAX: usize = 8 * 1024;
 
 /// What is done with a notice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Admission {
+enum Admission {
     /// It goes to its lane.
     Enters,
     /// It is let go, to be told again.
@@ -41,8 +42,34 @@ struct GoneBy {
 }
 
 impl Room {
+    /// The next notice that enters. `held` says how many frames of each topic the sink has, and
+    /// `stuck` which topics are not taken now.
+    pub(crate) fn next(
+        &mut self,
+        notices: &mut Consumer<Notice>,
+        held: &BTreeMap<Name, usize>,
+        stuck: &BTreeSet<Name>,
+    ) -> Option<Notice> {
+        while let Ok(notice) = notices.peek().copied() {
+            let topic = notice.topic();
+            // While nothing is taken of any topic, there is nothing that it could hold up.
+            let is_taken = |other: &Name| !stuck.contains(other);
+            let may_go_by = || !is_taken(&topic) && held.keys().any(is_taken);
+            let of_topic = held.get(&topic).copied().unwrap_or_default();
+            let admission = self.admit(&notice, of_topic, may_go_by);
+            if admission == Admission::Waits {
+                return None;
+            }
+            let _ = notices.pop();
+            if admission == Admission::Enters {
+                return Some(notice);
+            }
+        }
+        None
+    }
+
     /// What is done with the next notice, of whose topic `held` frames are in the lanes.
-    pub(crate) fn admit(
+    fn admit(
         &mut self,
         notice: &Notice,
         held: usize,

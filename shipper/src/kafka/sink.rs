@@ -7,13 +7,14 @@
 use super::{
     config::KafkaConfig,
     contact::{Contact, Retry, alarm_of},
-    faults::{Verdict, told},
+    faults::told,
     lane::{Decision, Finding, Lane},
     lineage::WINDOW,
     pipes::{Event, Pipes},
     produce::Answer,
     room::Room,
     tls::Tls,
+    transaction,
 };
 use crate::{
     alarms::{Alarm, Alarms},
@@ -59,6 +60,14 @@ pub struct KafkaCounters {
     pub doubtful: Counter,
     /// Connections made to ask the cluster where everything is.
     pub connects: Counter,
+    /// 1, if this start delivers in transactions.
+    pub transactional: Counter,
+    /// Transactions committed.
+    pub committed: Counter,
+    /// Transactions that were begun and are not known to be committed.
+    pub aborted: Counter,
+    /// 1, if another start of the edge has taken over its transactions.
+    pub fenced: Counter,
 }
 
 /// What a sink is made of.
@@ -86,7 +95,60 @@ pub struct KafkaSink {
 impl KafkaSink {
     /// Runs until told to end, or until a drain is complete.
     pub async fn run(self) {
-        Work::new(self).run().await;
+        match transaction::applies(&self) {
+            true => transaction::run(self).await,
+            false => Work::new(self).run().await,
+        }
+    }
+
+    /// So many events are not in the log, where they should be.
+    pub(super) fn note_missing(&self, events: u64) {
+        if events > 0 {
+            self.alarms.raise(Alarm::SequenceGap);
+            tracing::error!(events, "events are missing in the log");
+            self.counters.deliveries.quarantined_missing.add(events);
+        }
+    }
+
+    /// A payload is not to be had, and so many events with it.
+    pub(super) fn note_unreadable(&self, events: u64, fault: ReadFault) {
+        let deliveries = &self.counters.deliveries;
+        let (alarm, counter) = match fault {
+            ReadFault::Gone => (Alarm::SequenceGap, &deliveries.quarantined_missing),
+            ReadFault::Corrupt | ReadFault::Disk => {
+                (Alarm::CorruptFrame, &deliveries.quarantined_corrupt)
+            }
+        };
+        self.alarms.raise(alarm);
+        tracing::error!(events, ?fault, "a frame cannot be read any more");
+        counter.add(events);
+    }
+
+    /// A broker will never take a batch with so many events; a copy is kept.
+    pub(super) fn note_set_aside(&self, stream: &StreamId, events: u64, code: i16) {
+        self.alarms.raise(Alarm::KafkaRejected);
+        self.counters.deliveries.quarantined_refused.add(events);
+        let code = told(code);
+        tracing::error!(%stream, code, events, "the broker will never take this batch; a copy is kept");
+    }
+
+    /// What a stream has delivered is in a cluster, or a topic, that is not there any more.
+    pub(super) fn note_made_anew(&self, stream: &StreamId) {
+        self.alarms.raise(Alarm::KafkaForgot);
+        tracing::error!(
+            %stream,
+            "the cluster or the topic was made anew; what was delivered is not in it, the stream \
+             begins anew"
+        );
+    }
+
+    /// Raises what is in trouble, and clears what no longer is: nobody else does.
+    pub(super) fn settle(&self, alarm: Alarm, is_trouble: bool) {
+        match (is_trouble, self.alarms.state(alarm).0) {
+            (true, false) => drop(self.alarms.raise(alarm)),
+            (true, true) => {}
+            (false, _) => self.alarms.over(alarm),
+        }
     }
 }
 
@@ -247,21 +309,14 @@ impl Work {
         while let Some(reply) = self.sink.reads.try_read() {
             let at = reply.frame.position;
             let Some(route) = self.routes.get_mut(&reply.frame.batch.stream) else { continue };
-            let counters = &self.sink.counters.deliveries;
-            let events = u64::from(reply.frame.batch.count);
             match reply.result {
                 Ok(()) => route.lane.read(at, reply.bytes),
                 Err(ReadFault::Disk) => route.lane.unread(at),
-                // What comes unasked may be of no frame that waits, or of one that was counted.
-                Err(_) if !route.lane.corrupt(at) => {}
-                Err(ReadFault::Corrupt) => {
-                    self.sink.alarms.raise(Alarm::CorruptFrame);
-                    counters.quarantined_corrupt.add(events);
-                }
-                Err(ReadFault::Gone) => {
-                    self.sink.alarms.raise(Alarm::SequenceGap);
-                    tracing::error!(events, "a frame is not in the log any more");
-                    counters.quarantined_missing.add(events);
+                Err(fault) => {
+                    // What comes unasked may be of no frame that waits, or of one that was counted.
+                    if route.lane.corrupt(at) {
+                        self.sink.note_unreadable(u64::from(reply.frame.batch.count), fault);
+                    }
                 }
             }
         }
@@ -336,16 +391,10 @@ impl Work {
             }
             Finding::SetAside(events) => {
                 route.trouble = None;
-                self.sink.alarms.raise(Alarm::KafkaRejected);
-                counters.deliveries.quarantined_refused.add(events);
-                let code = told(code);
-                tracing::error!(%stream, code, events, "the broker will never take this batch; a copy is kept");
+                self.sink.note_set_aside(&stream, events, code);
             }
             Finding::Again => {
-                let trouble = match verdict {
-                    Verdict::Refused => Some(Alarm::KafkaRefusing),
-                    _ => Some(Alarm::KafkaFailing),
-                };
+                let trouble = Some(verdict.alarm());
                 if route.trouble != trouble {
                     let code = told(code);
                     tracing::warn!(%stream, code, "a batch is not taken; it is sent again");
@@ -388,15 +437,7 @@ impl Work {
         for alarm in [Alarm::KafkaFailing, Alarm::KafkaRefusing] {
             let lanes = self.routes.values().any(|r| r.trouble == Some(alarm));
             let trouble = lanes || self.contact.trouble_is(alarm) || self.is_unreached(alarm);
-            // Nobody else raises these.
-            let (is_up, _) = self.sink.alarms.state(alarm);
-            match trouble {
-                true if !is_up => {
-                    self.sink.alarms.raise(alarm);
-                }
-                true => {}
-                false => self.sink.alarms.over(alarm),
-            }
+            self.sink.settle(alarm, trouble);
         }
     }
 }

@@ -75,6 +75,10 @@ pub struct Lineage {
     pub epoch: i16,
     /// The event that has number 0.
     pub first: u64,
+    /// Its events go in transactions, each of which has the stream's position as well. Producer and
+    /// epoch only tell the lineage from others then.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub transactional: bool,
 }
 
 /// What one sink has behind it.
@@ -291,6 +295,10 @@ fn refuse_newer(slot: &[u8]) -> io::Result<()> {
     Err(io::Error::new(io::ErrorKind::Unsupported, text))
 }
 
+fn is_false(flag: &bool) -> bool {
+    !*flag
+}
+
 /// Streams as texts that are keys.
 mod streams {
     use super::{Sequence, StreamId};
@@ -341,6 +349,7 @@ mod tests {
             producer: 4000,
             epoch: 0,
             first: next,
+            transactional: false,
         };
         let sink = SinkCursor {
             delivered: BTreeMap::from([(stream, Sequence(next))]),

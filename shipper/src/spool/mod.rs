@@ -42,7 +42,7 @@ mod quarantine;
 mod reads;
 pub(crate) mod recovery;
 mod server;
-mod text;
+pub(crate) mod text;
 mod thread;
 
 pub use counters::{Held, SpoolCounters, StreamCounters};

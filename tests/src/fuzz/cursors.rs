@@ -61,6 +61,7 @@ pub(super) fn some() -> Cursors {
         producer: 4000,
         epoch: 0,
         first: 42,
+        transactional: false,
     };
     let object = Listed {
         shard: 0,

@@ -7,7 +7,7 @@
 //! - From the way of a request: [`http_head`], [`http_conn`], [`http_chunked`], [`pixel_row`],
 //!   [`provider_query`], [`provider_json`], [`consent_strings`], [`config`]; the two providers ask
 //!   `provider_world`. From the formats: [`frame_header`], [`kafka_records`], [`wire_fields`],
-//!   [`text`], [`segment_table`].
+//!   [`text`], [`segment_table`]; from a topic: [`kafka_positions`].
 //!   From the log: [`segment_image`] makes segments that [`segment_walk`] and [`spool_start`] read,
 //!   [`segment_summary`], [`cursors`], [`object_key`].
 //! - [`mutate`] makes inputs of inputs, [`feature`] tells which ones are worth keeping, and [`run`]
@@ -30,6 +30,7 @@ pub mod config;
 pub mod consent_strings;
 
 pub mod frame_header;
+pub mod kafka_positions;
 pub mod kafka_records;
 pub mod segment_table;
 pub mod text;
@@ -78,7 +79,7 @@ macro_rules! target {
 }
 
 /// All of them.
-pub static TARGETS: [Target; 18] = [
+pub static TARGETS: [Target; 19] = [
     target!(http_head, 60_000, "a head is whole, partial or refused, and a second reader agrees"),
     target!(http_conn, 60_000, "the same bytes make the same requests, wherever they are cut"),
     target!(http_chunked, 4096, "a chunked body is the same however it is cut"),
@@ -100,6 +101,11 @@ pub static TARGETS: [Target; 18] = [
         kafka_records,
         4096,
         "records end, lie in their section, and are written as they are read"
+    ),
+    target!(
+        kafka_positions,
+        4096,
+        "a value is somebody else's, refused, or written again as it was read"
     ),
     target!(
         wire_fields,

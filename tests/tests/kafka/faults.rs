@@ -182,8 +182,13 @@ fn batch_of_one(producer: ProducerSequence) -> Vec<u8> {
     // A broker remembers a producer for a day from the time of its latest record on.
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is later");
     let now_ms = now.as_millis() as i64;
-    let head =
-        BatchHead { base_timestamp_ms: now_ms, max_timestamp_ms: now_ms, count: 1, producer };
+    let head = BatchHead {
+        base_timestamp_ms: now_ms,
+        max_timestamp_ms: now_ms,
+        count: 1,
+        producer,
+        transactional: false,
+    };
     let mut batch = Vec::with_capacity(HEADER_BYTES + payload.len());
     batch.extend_from_slice(&head.encode(&payload));
     batch.extend_from_slice(&payload);

@@ -89,6 +89,8 @@ fn passages(step: Step) -> u64 {
         Step::SegmentReleased | Step::ObjectFound | Step::LineageDurable => 1,
         Step::ManifestSealed | Step::ManifestAnswered => 1,
         Step::StartCounted | Step::LogRecovered | Step::LogDrained => 1,
+        Step::TransactionBegun | Step::TransactionFilled | Step::PositionWritten => 1,
+        Step::CommitSent | Step::TransactionCommitted => 1,
     }
 }
 

@@ -22,6 +22,7 @@ impl Frame {
             max_timestamp_ms: batch.max_timestamp_ms,
             count: batch.count,
             producer,
+            transactional: false,
         };
         [&head.encode(&self.payload), self.payload.as_slice()].concat()
     }

@@ -117,8 +117,17 @@ impl World {
                 let (cluster, topic) = ("c".to_owned(), "t".to_owned());
                 let (producer, first) = (self.broker.producers, first.0);
                 let stream = stream();
-                let begun =
-                    Lineage { stream, cluster, topic, partition: 0, producer, epoch: 0, first };
+                let (partition, epoch, transactional) = (0, 0, false);
+                let begun = Lineage {
+                    stream,
+                    cluster,
+                    topic,
+                    partition,
+                    producer,
+                    epoch,
+                    first,
+                    transactional,
+                };
                 self.lineage = Some(begun);
                 self.lane.lineage.clone_from(&self.lineage);
             }

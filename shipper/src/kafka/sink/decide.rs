@@ -2,12 +2,7 @@
 
 use super::{Deciding, Work};
 use crate::{
-    alarms::Alarm,
-    kafka::{
-        cluster::Topic,
-        lane::{Decision, Lane},
-        lineage::partition_of,
-    },
+    kafka::lane::{Decision, Lane},
     sink::Phase,
     spool::{cursors::Lineage, port::Command},
     steps::Step,
@@ -118,19 +113,18 @@ impl Work {
         let mut missing = 0;
         for (stream, route) in &self.routes {
             let Some(Decision::Begin(first)) = route.lane.decision() else { continue };
-            let Some(cluster) = self.contact.cluster() else { continue };
-            let Some(Topic::There { id, leaders }) = cluster.topics.get(&stream.topic) else {
+            if !self.contact.cluster().is_some_and(|cluster| cluster.has(&stream.topic)) {
                 continue;
-            };
-            let (cluster, topic) = (cluster.id.clone(), id.clone());
-            let partition = partition_of(stream, i32::try_from(leaders.len()).unwrap_or(i32::MAX));
-            let Some((producer, epoch)) = self.contact.producer() else {
+            }
+            let Some(producer) = self.contact.producer() else {
                 missing += 1;
                 continue;
             };
-            let (stream, first) = (*stream, first.0);
+            let cluster = self.contact.cluster();
+            lineages.extend(cluster.and_then(|c| c.lineage(*stream, first, producer, false)));
+        }
+        for Lineage { stream, first, partition, producer, .. } in &lineages {
             tracing::info!(%stream, first, partition, producer, "stream begins in Kafka");
-            lineages.push(Lineage { stream, cluster, topic, partition, producer, epoch, first });
         }
         if !lineages.is_empty() {
             self.command(Command::Begin { lineages }, Vec::new());
@@ -142,12 +136,11 @@ impl Work {
     /// leader that is known.
     pub(super) fn lacks_something(&self) -> bool {
         let Some(cluster) = self.contact.cluster() else { return !self.topics.is_empty() };
-        let there = |topic| matches!(cluster.topics.get(topic), Some(Topic::There { .. }));
         let led = |stream: &StreamId| {
             self.leader_of(stream).is_some_and(|leader| cluster.brokers.contains_key(&leader))
         };
         let waits = |lane: &Lane| lane.len() > 0 && lane.lineage.is_some();
-        !self.topics.iter().all(there)
+        !self.topics.iter().all(|topic| cluster.has(topic))
             || self.routes.iter().any(|(stream, route)| waits(&route.lane) && !led(stream))
     }
 
@@ -155,18 +148,9 @@ impl Work {
     pub(super) fn disown(&mut self) {
         let Some(cluster) = self.contact.cluster() else { return };
         for (stream, route) in &mut self.routes {
-            let Some(lineage) = &route.lane.lineage else { continue };
-            let Some(Topic::There { id, .. }) = cluster.topics.get(&stream.topic) else { continue };
-            if lineage.cluster != cluster.id || lineage.topic != *id {
-                if !route.lane.disown() {
-                    continue;
-                }
-                self.sink.alarms.raise(Alarm::KafkaForgot);
-                tracing::error!(
-                    %stream,
-                    "the cluster or the topic was made anew; what was delivered is not in it, the \
-                     stream begins anew"
-                );
+            let is_void = route.lane.lineage.as_ref().is_some_and(|l| cluster.disowns(l));
+            if is_void && route.lane.disown() {
+                self.sink.note_made_anew(stream);
             }
         }
     }

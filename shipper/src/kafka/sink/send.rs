@@ -1,10 +1,7 @@
 //! What is read from the spool, and sent.
 
 use super::Work;
-use crate::{
-    alarms::Alarm,
-    kafka::{cluster::Topic, produce::Batch},
-};
+use crate::{alarms::Alarm, kafka::produce::Batch};
 use brink_proto::ids::StreamId;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -81,9 +78,6 @@ impl Work {
     /// Who leads the partition of a stream, if it has one and somebody does.
     pub(super) fn leader_of(&self, stream: &StreamId) -> Option<i32> {
         let lineage = self.routes.get(stream)?.lane.lineage.as_ref()?;
-        let topic = self.contact.cluster()?.topics.get(&stream.topic)?;
-        let Topic::There { leaders, .. } = topic else { return None };
-        let partition = usize::try_from(lineage.partition).ok()?;
-        leaders.get(partition).copied().filter(|leader| *leader >= 0)
+        self.contact.cluster()?.leader(&stream.topic, lineage.partition)
     }
 }

@@ -1,11 +1,7 @@
 //! What is taken from the spool, and what is let go by to be told again.
 
 use super::{Route, Work};
-use crate::{
-    alarms::Alarm,
-    kafka::{cluster::Topic, room::Admission},
-    spool::port::Notice,
-};
+use crate::spool::port::Notice;
 use brink_proto::ids::{Name, StreamId};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,20 +16,8 @@ impl Work {
         for (stream, route) in &self.routes {
             *held.entry(stream.topic).or_default() += route.lane.len();
         }
-        while let Ok(notice) = self.sink.spool.notices.peek().copied() {
-            let topic = notice.topic();
-            let of_topic = held.entry(topic).or_default();
-            // While nothing is taken of any topic, there is nothing that it could hold up.
-            let is_taken = |other: &Name| !stuck.contains(other);
-            let may_go_by = || !is_taken(&topic) && self.topics.iter().any(is_taken);
-            let admission = self.room.admit(&notice, *of_topic, may_go_by);
-            if admission == Admission::Waits {
-                return;
-            }
-            let _ = self.sink.spool.notices.pop();
-            if admission == Admission::Enters {
-                *of_topic += self.take_notice(&notice);
-            }
+        while let Some(notice) = self.room.next(&mut self.sink.spool.notices, &held, &stuck) {
+            *held.entry(notice.topic()).or_default() += self.take_notice(&notice);
         }
     }
 
@@ -50,11 +34,7 @@ impl Work {
             Notice::Lost { stream, end, .. } => (self.lane(stream).lost(end), 0),
             Notice::Again { .. } => (0, 0),
         };
-        if missing > 0 {
-            self.sink.alarms.raise(Alarm::SequenceGap);
-            tracing::error!(events = missing, "events are missing in the log");
-            self.sink.counters.deliveries.quarantined_missing.add(missing);
-        }
+        self.sink.note_missing(missing);
         frames
     }
 
@@ -62,10 +42,7 @@ impl Work {
     /// reaches nobody.
     fn stuck(&self) -> BTreeSet<Name> {
         let cluster = self.contact.cluster();
-        let is_there = |topic: &Name| {
-            let found = cluster.and_then(|cluster| cluster.topics.get(topic));
-            matches!(found, Some(Topic::There { .. }))
-        };
+        let is_there = |topic: &Name| cluster.is_some_and(|cluster| cluster.has(topic));
         let is_stuck = |(stream, route): &(&StreamId, &Route)| {
             route.trouble.is_some() || (route.lane.len() > 0 && !self.is_reached(stream))
         };

@@ -26,6 +26,7 @@ fn work() -> (SpoolPort, Work, watch::Sender<Phase>) {
             topic_prefix: String::new(),
             topics: TopicPolicy { create: false, partitions: 1, replication: 1 },
             producer_expiration: Duration::from_secs(1),
+            transactions: false,
             tls: None,
             sasl: None,
         },
@@ -58,7 +59,10 @@ fn know_cluster(work: &mut Work, leader_of_a: i32) {
 fn begin(work: &mut Work, topic: &str) {
     let stream = frame(topic, 0).batch.stream;
     let (cluster, topic) = ("c".to_owned(), "0a".to_owned());
-    let lineage = Lineage { stream, cluster, topic, partition: 0, producer: 1, epoch: 0, first: 0 };
+    let (producer, epoch, first, transactional) = (1, 0, 0, false);
+    let partition = 0;
+    let lineage =
+        Lineage { stream, cluster, topic, partition, producer, epoch, first, transactional };
     work.lane(stream).lineage = Some(lineage);
 }
 
