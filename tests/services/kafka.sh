@@ -19,7 +19,8 @@
 #
 # BRINK_KAFKA_BROKERS is how many brokers there are, 1 if it is not set. BRINK_KAFKA_ADVERTISED=HOST:PORT is the
 # address that clients of a single one are sent to, if it is another one: that of a proxy. BRINK_KAFKA_EXPIRES_MS
-# is how long brokers remember a silent producer.
+# is how long brokers remember a silent producer. With BRINK_KAFKA_ACLS=1 brokers heed permissions; whatever has
+# none is everybody's.
 #
 # Maven collects the jars of kafka/pom.xml with the machine's own settings, into a folder outside the
 # clone: ${BRINK_CACHE:-$HOME/.cache/brink}.
@@ -73,6 +74,8 @@ listener.name.secure.scram-sha-512.sasl.jaas.config=$login.scram.ScramLoginModul
 listener.name.secure.ssl.keystore.type=PKCS12
 listener.name.secure.ssl.keystore.location=$dir/keys.p12
 listener.name.secure.ssl.keystore.password=$STORE_PASSWORD
+$([[ -z ${BRINK_KAFKA_ACLS:-} ]] || echo "authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+allow.everyone.if.no.acl.found=true")
 producer.id.expiration.ms=${BRINK_KAFKA_EXPIRES_MS:-86400000}
 producer.id.expiration.check.interval.ms=200
 broker.heartbeat.interval.ms=500

@@ -8,12 +8,17 @@ use crate::appliance::eventually;
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::{
     messages::{
-        ApiKey, CreateTopicsRequest, CreateTopicsResponse, DeleteTopicsRequest,
-        DeleteTopicsResponse, DescribeProducersRequest, DescribeProducersResponse,
-        ElectLeadersRequest, ElectLeadersResponse, FetchRequest, FetchResponse,
-        InitProducerIdRequest, InitProducerIdResponse, MetadataRequest, MetadataResponse,
-        ProduceRequest, ProduceResponse, RequestHeader, ResponseHeader, TopicName,
+        ApiKey, CreateAclsRequest, CreateAclsResponse, CreateTopicsRequest, CreateTopicsResponse,
+        DeleteAclsRequest, DeleteAclsResponse, DeleteTopicsRequest, DeleteTopicsResponse,
+        DescribeConfigsRequest, DescribeConfigsResponse, DescribeProducersRequest,
+        DescribeProducersResponse, ElectLeadersRequest, ElectLeadersResponse, FetchRequest,
+        FetchResponse, InitProducerIdRequest, InitProducerIdResponse, MetadataRequest,
+        MetadataResponse, ProduceRequest, ProduceResponse, RequestHeader, ResponseHeader,
+        TopicName,
+        create_acls_request::AclCreation,
         create_topics_request::CreatableTopic,
+        delete_acls_request::DeleteAclsFilter,
+        describe_configs_request::DescribeConfigsResource,
         describe_producers_request::TopicRequest,
         elect_leaders_request::TopicPartitions,
         fetch_request::{FetchPartition, FetchTopic},
@@ -37,8 +42,11 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const PATIENCE_MS: i32 = PATIENCE.as_millis() as i32;
 
 /// Versions that know a topic by its name and that brokers since 2.8 understand.
+const CREATE_ACLS: i16 = 2;
 const CREATE_TOPICS: i16 = 5;
+const DELETE_ACLS: i16 = 2;
 const DELETE_TOPICS: i16 = 5;
+const DESCRIBE_CONFIGS: i16 = 4;
 const DESCRIBE_PRODUCERS: i16 = 0;
 const ELECT_LEADERS: i16 = 2;
 const METADATA: i16 = 10;
@@ -62,6 +70,32 @@ const NOT_LEADER: i16 = 6;
 
 /// What the broker says of a batch that follows on none of those that it knows of the producer.
 pub const OUT_OF_ORDER: i16 = 45;
+
+/// Something that may be somebody's alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resource<'a> {
+    /// A topic.
+    Topic(&'a str),
+    /// Whose transactions they are.
+    TransactionalId(&'a str),
+}
+
+impl Resource<'_> {
+    fn kind_and_name(&self) -> (i8, StrBytes) {
+        let (kind, name) = match self {
+            Resource::Topic(name) => (2, name),
+            Resource::TransactionalId(name) => (5, name),
+        };
+        (kind, StrBytes::from_string((*name).to_owned()))
+    }
+}
+
+/// A name as it is.
+const LITERAL: i8 = 3;
+
+const ANY: i8 = 1;
+const ALL: i8 = 2;
+const ALLOW: i8 = 3;
 
 /// The answer to a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -198,6 +232,61 @@ impl Kafka {
             .with_timeout_ms(PATIENCE_MS);
         let answer: DeleteTopicsResponse = self.call(ApiKey::DeleteTopics, DELETE_TOPICS, &request);
         assert_eq!(answer.responses[0].error_code, 0, "{answer:?}");
+    }
+
+    /// What a topic is set to.
+    ///
+    /// # Panics
+    /// When the broker does not say.
+    pub fn setting(&mut self, topic: &str, key: &'static str) -> String {
+        let resource = DescribeConfigsResource::default()
+            .with_resource_type(2)
+            .with_resource_name(StrBytes::from_string(topic.to_owned()))
+            .with_configuration_keys(Some(vec![StrBytes::from_static_str(key)]));
+        let request = DescribeConfigsRequest::default().with_resources(vec![resource]);
+        let answer: DescribeConfigsResponse =
+            self.call(ApiKey::DescribeConfigs, DESCRIBE_CONFIGS, &request);
+        let said = answer.results.first().and_then(|result| result.configs.first());
+        said.and_then(|config| config.value.as_ref()).expect("a value").to_string()
+    }
+
+    /// From now on something is nobody's whom we know.
+    ///
+    /// # Panics
+    /// When the broker does not obey.
+    pub fn deny(&mut self, what: Resource<'_>) {
+        let (kind, name) = what.kind_and_name();
+        let acl = AclCreation::default()
+            .with_resource_type(kind)
+            .with_resource_name(name)
+            .with_resource_pattern_type(LITERAL)
+            .with_principal(StrBytes::from_static_str("User:nobody"))
+            .with_host(StrBytes::from_static_str("*"))
+            .with_operation(ALL)
+            .with_permission_type(ALLOW);
+        let request = CreateAclsRequest::default().with_creations(vec![acl]);
+        let answer: CreateAclsResponse = self.call(ApiKey::CreateAcls, CREATE_ACLS, &request);
+        assert_eq!(answer.results[0].error_code, 0, "{answer:?}");
+    }
+
+    /// From now on it is everybody's.
+    ///
+    /// # Panics
+    /// When the broker does not obey.
+    pub fn allow(&mut self, what: Resource<'_>) {
+        let (kind, name) = what.kind_and_name();
+        let filter = DeleteAclsFilter::default()
+            .with_resource_type_filter(kind)
+            .with_resource_name_filter(Some(name))
+            .with_pattern_type_filter(LITERAL)
+            .with_principal_filter(None)
+            .with_host_filter(None)
+            .with_operation(ANY)
+            .with_permission_type(ANY);
+        let request = DeleteAclsRequest::default().with_filters(vec![filter]);
+        let answer: DeleteAclsResponse = self.call(ApiKey::DeleteAcls, DELETE_ACLS, &request);
+        assert_eq!(answer.filter_results[0].error_code, 0, "{answer:?}");
+        assert_eq!(answer.filter_results[0].matching_acls.len(), 1, "{answer:?}");
     }
 
     /// Who leads each partition of a topic: -1 is nobody. Nothing, while there is no such topic.

@@ -96,7 +96,7 @@ fn a_cluster_that_was_made_anew_gets_what_comes_from_then_on() {
     assert_eq!(world.serving.stop().code(), Some(0));
 }
 
-fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("a folder");
     for entry in fs::read_dir(from).expect("a folder").map(|entry| entry.expect("an entry")) {
         let to = to.join(entry.file_name());

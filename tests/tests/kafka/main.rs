@@ -3,12 +3,14 @@
 //!
 //! This file has a broker that is well, or away. [`faults`]: one that answers with errors, late, or
 //! not at all. [`forgotten`]: one that does not know any more what it was sent, or another one.
-//! [`leaders`]: a cluster whose brokers are killed. [`traffic`]: what is asked, and what is read.
+//! [`leaders`]: a cluster whose brokers are killed. [`transactions`]: strict mode. [`traffic`]:
+//! what is asked, and what is read.
 
 mod faults;
 mod forgotten;
 mod leaders;
 mod traffic;
+mod transactions;
 
 use brink_tests::{
     appliance::eventually,
