@@ -7,6 +7,7 @@
 # A backlog is made first: so many events a second for so long, while no cluster is there. In each round
 #
 #   backlog   the appliance starts on a copy of it and delivers it into a new topic;
+#   strict    the same in transactions;
 #   rdkafka   librdkafka sends the same events to the same topic (bench/peers/rdkafka.c);
 #   live      the appliance serves so many requests a second for so long, and delivers them.
 #
@@ -60,7 +61,8 @@ now_ns() { date +%s%N; }
 ratio() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.4f\n", a / b }'; }
 median() { sort -n | awk '{ v[NR] = $1 } END { print (v[int((NR + 1) / 2)] + v[int(NR / 2) + 1]) / 2 }'; }
 
-# serve NAME CLUSTER: starts the appliance in a folder of that name; its topics begin with the name.
+# serve NAME CLUSTER [KEYS]: starts the appliance in a folder of that name; its topics begin with the name. KEYS are
+# further ones of [kafka].
 serve() {
     home=$folder/$1
     log=$home/log
@@ -91,6 +93,7 @@ topic_prefix = "$1."
 create_topics = true
 partitions = 4
 replication = 1
+${3:-}
 [log]
 format = "json"
 TOML
@@ -106,16 +109,17 @@ load() {
 }
 is_drained() { [ "$(count pending)" = 0 ] && [ "$(count delivered_total)" -gt 0 ]; }
 
+# backlog NAME FILE [KEYS]: delivers the backlog in a folder; what it took goes to files of that name.
 backlog() {
-    serve "round$1" "$broker"
+    serve "$1" "$broker" "${3:-}"
     local began=$(now_ns)
     until_true 300 is_drained
     local took=$(($(now_ns) - began)) cpu=$(cpu_ns delivery) spool=$(cpu_ns spool)
     events=$(count delivered_total)
     stop_edge
-    ratio "$cpu" "$((events * 1000))" >>"$folder/backlog"
-    ratio "$spool" "$((events * 1000))" >>"$folder/backlog.spool"
-    ratio "$((events * 1000))" "$((took / 1000000))" >>"$folder/backlog.rate"
+    ratio "$cpu" "$((events * 1000))" >>"$folder/$2"
+    ratio "$spool" "$((events * 1000))" >>"$folder/$2.spool"
+    ratio "$((events * 1000))" "$((took / 1000000))" >>"$folder/$2.rate"
 }
 rdkafka() {
     local topic=round$1.impressions said
@@ -145,14 +149,16 @@ load "$seconds"
 sleep 1
 stop_edge
 for round in $(seq "$rounds"); do
-    mkdir "$folder/round$round"
+    mkdir "$folder/round$round" "$folder/strict$round"
     cp -a "$folder/nobody/spool" "$folder/round$round/spool"
-    backlog "$round"
+    cp -a "$folder/nobody/spool" "$folder/strict$round/spool"
+    backlog "round$round" backlog
+    backlog "strict$round" strict 'transactions = true'
     rdkafka "$round"
-    rm -rf "$folder/round$round"
+    rm -rf "$folder/round$round" "$folder/strict$round"
     live "$round"
     rm -rf "$folder/live$round"
-    echo "round $round: backlog $(tail -n 1 "$folder/backlog"), live $(tail -n 1 "$folder/live")," \
+    echo "round $round: backlog $(tail -n 1 "$folder/backlog"), strict $(tail -n 1 "$folder/strict"), live $(tail -n 1 "$folder/live")," \
         "rdkafka $(tail -n 1 "$folder/rdkafka.cpu") µs per event"
 done
 
@@ -162,7 +168,8 @@ cat <<END
 $events events of $bytes bytes; $rounds rounds; medians.
                                    µs of CPU per event   of librdkafka's   events/s
 delivery thread, backlog           $(of backlog)                $(ratio "$(of backlog)" "$(of rdkafka.cpu)")            $(of backlog.rate)
+delivery thread, in transactions   $(of strict)                $(ratio "$(of strict)" "$(of rdkafka.cpu)")            $(of strict.rate)
 delivery thread, live              $(of live)                $(ratio "$(of live)" "$(of rdkafka.cpu)")            $(of live.rate) of $rate
 librdkafka, one call per event     $(of rdkafka.cpu)                1                 $(of rdkafka.rate)
-spool thread, backlog and live     $(of backlog.spool), $(of live.spool)
+spool thread, the same three       $(of backlog.spool), $(of strict.spool), $(of live.spool)
 END
