@@ -15,6 +15,7 @@ const LEVEL: i32 = 1;
 /// As large as a batch. What zstd is given it keeps in a ring of a window and a block, and where
 /// that begins anew in the middle of a frame, it has to search in two pieces from there on.
 const WINDOW_LOG: u32 = RAW_BYTES_MAX.ilog2();
+const _: () = assert!(RAW_BYTES_MAX.is_power_of_two());
 
 /// What follows a slice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

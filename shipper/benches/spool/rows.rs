@@ -14,7 +14,7 @@ use zstd::bulk::Compressor;
 
 /// As the tap compresses.
 const LEVEL: i32 = 1;
-const WINDOW: u32 = 17;
+const WINDOW: u32 = RAW_BYTES_MAX.ilog2();
 
 const AGENTS: [&str; 4] = [
     "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) \
