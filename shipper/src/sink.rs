@@ -14,6 +14,15 @@ pub enum Phase {
     End,
 }
 
+/// Events of a stream that are not in the log where they should be.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Gone {
+    /// They are nowhere.
+    pub missing: u64,
+    /// They are delivered: an earlier start has done that, and could not say so any more.
+    pub found: u64,
+}
+
 /// A sink was told to end.
 pub(crate) struct Ended;
 

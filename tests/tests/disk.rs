@@ -331,24 +331,27 @@ fn a_corrupt_header_is_quarantined_and_its_events_are_known_to_be_missing() {
 
 #[test]
 fn what_is_in_an_object_is_not_lost_with_its_frame_and_is_in_no_other_one() {
-    let mut left = Left::new();
-    let die = (steps::VARIABLE, "object_answered:1");
-    let mut dying = Serving::launch_with(&left.site.config(), &[die]);
-    assert_eq!(dying.wait().signal(), Some(Signal::KILL.as_raw()));
-    assert_eq!(left.site.audit().nonces().len(), FRAMES, "the object is there");
+    // In the middle, and the first of a stream of which nothing else is known.
+    for damaged in [DAMAGED, 0] {
+        let mut left = Left::new();
+        let die = (steps::VARIABLE, "object_answered:1");
+        let mut dying = Serving::launch_with(&left.site.config(), &[die]);
+        assert_eq!(dying.wait().signal(), Some(Signal::KILL.as_raw()));
+        assert_eq!(left.site.audit().nonces().len(), FRAMES, "the object is there");
 
-    left.bytes = fs::read(&left.log).unwrap();
-    let place = left.place(DAMAGED);
-    left.bytes[place.start + 80] ^= 1;
-    let (serving, status) = left.start();
-    let sink = status.sink();
-    assert_eq!(sink["delivered"], FRAMES);
-    assert_eq!(sink["quarantined"], json!({ "corrupt": 0, "missing": 0, "refused": 0 }));
-    assert_eq!(status["ledger_faults"], json!([]));
-    assert!(status.is_alarmed("corrupt_frame") && !status.is_alarmed("sequence_gap"));
-    let (missing, holes) = left.conclude(serving);
-    assert_eq!((missing.len(), holes.len()), (0, 0));
-    assert_eq!(lost(&left.site), []);
+        left.bytes = fs::read(&left.log).unwrap();
+        let place = left.place(damaged);
+        left.bytes[place.start + 80] ^= 1;
+        let (serving, status) = left.start();
+        let sink = status.sink();
+        assert_eq!(sink["delivered"], FRAMES, "frame {damaged}");
+        assert_eq!(sink["quarantined"], json!({ "corrupt": 0, "missing": 0, "refused": 0 }));
+        assert_eq!(status["ledger_faults"], json!([]));
+        assert!(status.is_alarmed("corrupt_frame") && !status.is_alarmed("sequence_gap"));
+        let (missing, holes) = left.conclude(serving);
+        assert_eq!((missing.len(), holes.len()), (0, 0), "frame {damaged}");
+        assert_eq!(lost(&left.site), []);
+    }
 }
 
 #[test]

@@ -14,9 +14,12 @@
 
 mod stream;
 
-use crate::spool::{
-    chain::ChainId,
-    cursors::{Seal, SinkCursor},
+use crate::{
+    sink::Gone,
+    spool::{
+        chain::ChainId,
+        cursors::{Seal, SinkCursor},
+    },
 };
 use brink_proto::{
     frame::{FrameHeader, LogPosition},
@@ -79,6 +82,8 @@ pub struct Found {
     pub seal: Seal,
     /// Its size.
     pub bytes: u64,
+    /// Whether something else had its key, so that it went aside.
+    pub aside: bool,
     /// Rows of it that were passed over.
     pub rows: u64,
     /// Events that were shed between its frames, as far as the log still has them.
@@ -121,19 +126,10 @@ pub enum Step {
 /// What became of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Admission {
-    /// It is part of an object; those of its stream before it are not in the log.
+    /// It is part of an object; and what of its stream is gone in front of it.
     Taken(Gone),
     /// It was delivered, or stands twice in the log because its first place had failed.
     Known,
-}
-
-/// Events of a stream that are not in the log.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Gone {
-    /// They are nowhere.
-    pub missing: u64,
-    /// They are in an object that exists.
-    pub found: u64,
 }
 
 /// Plans the objects of one sink.
@@ -166,11 +162,10 @@ impl Planner {
         self.frames < FRAMES_MAX
     }
 
-    /// The object of a seal of an earlier start exists, and has so many bytes. Said of each before
-    /// the first frame.
-    pub fn handle_found(&mut self, seal: &Seal, bytes: u64) {
-        if let Some(stream) = self.streams.get_mut(&seal.stream) {
-            stream.handle_found(&seal.key, bytes);
+    /// An object that an earlier start has sealed exists. Said of each before the first frame.
+    pub fn handle_found(&mut self, found: Found) {
+        if let Some(stream) = self.streams.get_mut(&found.seal.stream) {
+            stream.handle_found(found);
         }
     }
 

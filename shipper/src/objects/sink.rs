@@ -22,18 +22,18 @@ use super::{
     footer::ObjectFooter,
     key::{ObjectName, aside_key},
     lists::{Author, Delivery, Lists},
-    plan::{Admission, Found, Gone, Plan, Planner, RollPolicy, Step},
+    plan::{Admission, Found, Plan, Planner, RollPolicy, Shed, Step},
     store::{Condition, Put, PutError, Same, Store},
 };
 use crate::{
     alarms::{Alarm, Alarms},
     backoff::Backoff,
     counter::Counter,
-    sink::{Deliveries, Ended, Phase, unless_ended},
+    sink::{Deliveries, Ended, Gone, Phase, unless_ended},
     spool::{
         SpoolCounters,
         chain::Listed,
-        cursors::SinkCursor,
+        cursors::{Seal, SinkCursor},
         port::{Command, Notice, SinkEnd},
     },
     steps::Step as Passed,
@@ -168,13 +168,29 @@ impl ObjectSink {
     /// Asks which of the objects exist that earlier starts have sealed.
     async fn look_for_sealed(&mut self, work: &mut Work) -> Result<(), Ended> {
         for seal in std::mem::take(&mut self.start.0.seals) {
-            let found = self.find(&seal.key).await?;
-            if let Some(found) = found.filter(|found| found.digest == seal.digest) {
-                Passed::ObjectFound.pass();
-                work.planner.handle_found(&seal, found.bytes);
+            if let Some((bytes, place)) = self.find_sealed(&seal).await? {
+                let (aside, shed) = (place == Place::Aside, Shed::default());
+                work.planner.handle_found(Found { seal, bytes, aside, rows: 0, shed });
             }
         }
         Ok(())
+    }
+
+    /// The object of a seal, if an earlier start has made it: its size, and where it lies.
+    async fn find_sealed(&mut self, seal: &Seal) -> Result<Option<(u64, Place)>, Ended> {
+        let aside = aside_key(&seal.digest, &seal.key);
+        for (key, place) in [(&seal.key, Place::AtItsKey), (&aside, Place::Aside)] {
+            match self.find(key).await? {
+                Some(found) if found.digest == seal.digest => {
+                    Passed::ObjectFound.pass();
+                    return Ok(Some((found.bytes, place)));
+                }
+                // Somebody else's: ours may have gone aside.
+                Some(_) => {}
+                None => break,
+            }
+        }
+        Ok(None)
     }
 
     /// Waits, or until the phase changes.
@@ -236,7 +252,7 @@ impl ObjectSink {
                 let delivery = Delivery { stream, hour, end, object: None };
                 self.list(delivery, None, work).await
             }
-            Step::Found(found) => self.account(found, Place::AtItsKey, work).await,
+            Step::Found(found) => self.account(found, work).await,
             Step::Object(plan) => self.deliver(plan, work).await,
         }
     }
@@ -247,11 +263,9 @@ impl ObjectSink {
         let seal = plan.seal.clone();
         if plan.resumed {
             // A request of the earlier start may have arrived since it was looked for.
-            let found = self.find(&seal.key).await?;
-            if let Some(found) = found.filter(|found| found.digest == seal.digest) {
-                Passed::ObjectFound.pass();
-                let found = Found { seal, bytes: found.bytes, rows, shed };
-                return self.account(found, Place::AtItsKey, work).await;
+            if let Some((bytes, place)) = self.find_sealed(&seal).await? {
+                let aside = place == Place::Aside;
+                return self.account(Found { seal, bytes, aside, rows, shed }, work).await;
             }
         } else {
             self.decide(Command::Seal(seal.clone())).await?;
@@ -266,7 +280,8 @@ impl ObjectSink {
         self.counters.objects.add(1);
         self.counters.object_bytes.add(bytes);
         tracing::info!(key = seal.key, rows, bytes, "object delivered");
-        self.account(Found { seal, bytes, rows, shed }, place, work).await
+        let aside = place == Place::Aside;
+        self.account(Found { seal, bytes, aside, rows, shed }, work).await
     }
 
     /// Asks the store what it makes of conditions; whether it said.
@@ -290,8 +305,8 @@ impl ObjectSink {
     }
 
     /// The object exists: its stream goes on behind it, and its chain lists it.
-    async fn account(&mut self, found: Found, place: Place, work: &mut Work) -> Result<(), Ended> {
-        let Found { seal, bytes, rows, shed } = found;
+    async fn account(&mut self, found: Found, work: &mut Work) -> Result<(), Ended> {
+        let Found { seal, bytes, aside, rows, shed } = found;
         let hour = ObjectName::read(&seal.key).map(|name| name.hour);
         let object = Listed {
             shard: seal.stream.shard.0,
@@ -301,7 +316,7 @@ impl ObjectSink {
             digest: seal.digest,
             bytes,
             shed: shed.by_reason(),
-            aside: place == Place::Aside,
+            aside,
         };
         let end = Sequence(seal.end);
         let delivery = Delivery { stream: seal.stream, hour, end, object: Some(object) };

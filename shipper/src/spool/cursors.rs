@@ -104,6 +104,19 @@ impl SinkCursor {
         *mark = (*mark).max(end);
     }
 
+    /// Streams without a mark begin where the log does, or where the sink has decided on an object:
+    /// the log may not have that any more. All count from there.
+    pub(crate) fn begin(&mut self, log: impl Iterator<Item = (StreamId, Sequence)>) {
+        let mut firsts: BTreeMap<StreamId, Sequence> = log.collect();
+        for seal in &self.seals {
+            let first = firsts.entry(seal.stream).or_insert(Sequence(seal.first));
+            *first = Sequence(seal.first).min(*first);
+        }
+        for (stream, first) in firsts {
+            self.delivered.entry(stream).or_insert(first);
+        }
+    }
+
     /// From now on, a chain stands like this.
     pub(crate) fn put_chain(&mut self, chain: &Chain) {
         match self.chains.iter_mut().find(|known| known.id == chain.id) {
@@ -383,6 +396,18 @@ mod tests {
         assert_eq!(read.sinks["objects"].delivered.values().next(), Some(&Sequence(5)));
         assert!(read.sinks["objects"].lineages.is_empty());
         assert!(read.sinks["objects"].chains.is_empty());
+    }
+
+    #[test]
+    fn a_stream_begins_where_the_log_does_or_an_object_that_was_decided_on() {
+        let [sealed, other, marked] = ["e/7/0/impressions", "e/7/1/t", "e/7/2/t"]
+            .map(|stream| stream.parse::<StreamId>().unwrap());
+        let mut cursor = cursors(42).sinks.remove("objects").unwrap();
+        cursor.delivered = BTreeMap::from([(marked, Sequence(5))]);
+        let log = [(sealed, Sequence(45)), (other, Sequence(7)), (marked, Sequence(3))];
+        cursor.begin(log.into_iter());
+        let want = [(sealed, 42), (other, 7), (marked, 5)];
+        assert_eq!(cursor.delivered, want.map(|(stream, first)| (stream, Sequence(first))).into());
     }
 
     #[test]

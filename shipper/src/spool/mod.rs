@@ -323,10 +323,7 @@ impl<D: Disk + Clone, T: Timer> Spool<D, T> {
     pub fn sink_start(&self, sink: &str) -> (cursors::SinkCursor, u64) {
         let log = self.shared.log.borrow();
         let mut cursor = self.shared.cursors.borrow().sinks.get(sink).cloned().unwrap_or_default();
-        // What a sink never decided on begins where the log does: all count from there.
-        for (stream, first) in log.firsts() {
-            cursor.delivered.entry(stream).or_insert(first);
-        }
+        cursor.begin(log.firsts());
         let backlog = log.backlog_events(&cursor);
         (cursor, backlog)
     }

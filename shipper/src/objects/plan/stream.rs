@@ -1,9 +1,10 @@
 //! One stream on its way into objects: the group that its frames join, and what earlier starts have
 //! decided on or made.
 
-use super::{Found, Gone, Plan, RollPolicy, Shed, Step, WRITER_VERSION};
+use super::{Found, Plan, RollPolicy, Step, WRITER_VERSION};
 use crate::{
     objects::key::{log_digest, object_key},
+    sink::Gone,
     spool::cursors::Seal,
 };
 use brink_proto::{frame::FrameHeader, ids::Sequence};
@@ -41,12 +42,12 @@ impl Stream {
         Stream { next, group: None, seals: VecDeque::new(), made: VecDeque::new() }
     }
 
-    /// The object of a seal exists and has so many bytes: its events are passed over.
-    pub(super) fn handle_found(&mut self, key: &str, bytes: u64) {
-        let ahead = |seal: &Seal| seal.key == key && seal.first >= self.next.0;
+    /// The object of a seal exists: its events are passed over.
+    pub(super) fn handle_found(&mut self, found: Found) {
+        let ahead = |seal: &Seal| seal.key == found.seal.key && seal.first >= self.next.0;
         let Some(at) = self.seals.iter().position(ahead) else { return };
-        let shed = Shed::default();
-        self.made.extend(self.seals.remove(at).map(|seal| Found { seal, bytes, rows: 0, shed }));
+        self.seals.remove(at);
+        self.made.push_back(found);
         self.made.make_contiguous().sort_by_key(|found| found.seal.first);
     }
 

@@ -103,6 +103,11 @@ fn lost_events_at_the_end_of_a_stream_are_passed_over() {
     assert_eq!(drain(&mut planner), ["0..10", "skip to 30"]);
 }
 
+/// That its object exists.
+fn made(seal: &Seal) -> Found {
+    Found { seal: seal.clone(), bytes: 4711, aside: false, rows: 0, shed: Shed::default() }
+}
+
 fn seal_of(frames: &[FrameHeader]) -> Seal {
     plan_of(frames.to_vec()).unwrap().seal
 }
@@ -162,7 +167,7 @@ fn of_an_object_that_exists_no_event_goes_into_another_whatever_the_log_still_ha
     ];
     for (left, [missing, found], want) in cases {
         let mut planner = planner_at(0, vec![seal.clone()]);
-        planner.handle_found(&seal, 4711);
+        planner.handle_found(made(&seal));
         let mut sum = gone(0, 0);
         for at in left {
             let mut frame = frames[*at];
@@ -185,7 +190,7 @@ fn what_is_lost_up_to_or_into_an_object_that_exists_is_told_apart() {
     let seal = seal_of(&[frame(0, 10, 10, 1), frame(0, 20, 10, 1)]);
     let at = |end: u64| {
         let mut planner = planner_at(0, vec![seal.clone()]);
-        planner.handle_found(&seal, 4711);
+        planner.handle_found(made(&seal));
         let gone = planner.handle_lost("e/7/0/t".parse().unwrap(), Sequence(end));
         planner.handle_end_of_backlog();
         (gone, drain(&mut planner))
