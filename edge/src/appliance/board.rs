@@ -31,6 +31,8 @@ pub struct Board {
     pub config: EdgeConfig,
     /// Which start this is.
     pub incarnation: Incarnation,
+    /// What tells its spool from every other one.
+    pub spool_id: String,
     /// When it started.
     pub started: Instant,
     /// Where each listener listens, by name.

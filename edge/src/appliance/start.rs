@@ -235,6 +235,7 @@ fn board(
     let addresses = taken.listeners.iter().map(|bound| bound.address);
     Board {
         incarnation: taken.folder.incarnation,
+        spool_id: taken.folder.id.clone(),
         started: Instant::now(),
         listening: config.listeners.iter().map(|l| l.name.clone()).zip(addresses).collect(),
         admin: taken.admin.1,
@@ -295,6 +296,7 @@ fn start_delivery(
         reads,
         config,
         tls,
+        spool_id: board.spool_id.clone(),
         start: starts.next().unwrap_or_default(),
         counters,
         spool_counters: Arc::clone(&board.spool),

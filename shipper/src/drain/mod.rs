@@ -258,6 +258,7 @@ impl Draining {
                 reads,
                 config,
                 tls,
+                spool_id: folder.id.clone(),
                 start: starts.next().unwrap_or_default(),
                 counters: Arc::new(KafkaCounters::default()),
                 spool_counters: counters,

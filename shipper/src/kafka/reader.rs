@@ -9,6 +9,7 @@ use super::{
     faults::{Verdict, told, verdict},
     link::{FETCH, LIST_OFFSETS, Link, LinkFault},
     tls::Tls,
+    transaction::TRANSACTION_MAX_MS,
 };
 use brink_proto::{
     ids::Name,
@@ -44,8 +45,12 @@ const FETCH_BYTES_MAX: i32 = 1 << 20;
 /// How long a broker may wait for a byte.
 const WAIT_MAX_MS: i32 = 1000;
 
-/// How often nothing may come, of a partition that has more.
-const EMPTY_MAX: u32 = 20;
+/// How long nothing may come, of a partition that has more.
+const PATIENCE_MS: i32 = 20_000;
+
+/// The same, where a transaction may be open that a dead writer has left: as long as it may be, and
+/// as the coordinator takes to notice.
+const PATIENCE_OPEN_MS: i32 = TRANSACTION_MAX_MS + 15_000;
 
 /// BOUND: bytes of a batch's records; ours have at most 256 KiB.
 const RECORDS_BYTES_MAX: usize = 16 << 20;
@@ -116,7 +121,8 @@ impl Reader {
                 ReadFault::Topic(format!("partition {partition} of {name} has no leader now"))
             })?;
             let link = Link::dial(broker, &self.config, self.tls.as_ref()).await?;
-            let mut reading = Reading { link, topic: name.clone(), partition };
+            let topic = name.clone();
+            let mut reading = Reading { link, topic, partition, patience_ms: PATIENCE_MS };
             count += reading.read(from_ms, take).await?;
         }
         Ok(count)
@@ -143,7 +149,7 @@ pub(super) async fn read_all(
     partition: i32,
     take: &mut dyn FnMut(&[u8]),
 ) -> Result<(), ReadFault> {
-    let mut reading = Reading { link, topic, partition };
+    let mut reading = Reading { link, topic, partition, patience_ms: PATIENCE_OPEN_MS };
     let end = reading.offset(LATEST, READ_UNCOMMITTED).await?;
     let at = reading.offset(EARLIEST, READ_UNCOMMITTED).await?;
     reading.read_between(at, end, take).await?;
@@ -155,6 +161,7 @@ struct Reading {
     link: Link,
     topic: TopicName,
     partition: i32,
+    patience_ms: i32,
 }
 
 impl Reading {
@@ -179,8 +186,8 @@ impl Reading {
                 count += 1;
                 take(value);
             })?;
-            empty = if next > at { 0 } else { empty + 1 };
-            if empty > EMPTY_MAX {
+            empty = if next > at { 0 } else { empty + WAIT_MAX_MS };
+            if empty > self.patience_ms {
                 return Err(self.fault(at, "the broker has more, and sends none of it"));
             }
             at = next;

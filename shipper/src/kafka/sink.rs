@@ -80,6 +80,8 @@ pub struct KafkaSink {
     pub config: KafkaConfig,
     /// How connections to it are made secret, if they are.
     pub tls: Option<Tls>,
+    /// What tells the spool from every other one.
+    pub spool_id: String,
     /// Where the sink stood, and how many events it had before it.
     pub start: (SinkCursor, u64),
     /// What it counts.

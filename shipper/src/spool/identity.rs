@@ -31,6 +31,10 @@ pub struct Identity {
     pub edge: String,
     /// Number of its latest start.
     pub incarnation: u64,
+    /// What tells it from every other spool, also of an appliance of the same name. Those of before
+    /// there was one have none until their next start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
     /// Hashes of what identifies the machine, by source.
     pub machine: BTreeMap<String, String>,
     /// Its second folder, if it has one.
@@ -39,6 +43,11 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// Its id, or one that is made of what it says.
+    fn id(&self) -> String {
+        self.id.clone().unwrap_or_else(|| id_of(self.incarnation, &self.machine))
+    }
+
     /// Checks that this build knows the format of the spool that says so.
     ///
     /// # Errors
@@ -51,6 +60,17 @@ impl Identity {
         Ok(())
     }
 }
+
+/// The id of a spool that begins with this start, on this machine.
+fn id_of(incarnation: u64, machine: &BTreeMap<String, String>) -> String {
+    let mut digest = Sha256::new();
+    digest.update(incarnation.to_le_bytes());
+    machine.values().for_each(|source| digest.update(source.as_bytes()));
+    hex(&digest.finalize()[..ID_BYTES])
+}
+
+/// Bytes of an id.
+const ID_BYTES: usize = 6;
 
 /// What to do with a spool that another machine wrote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,6 +92,8 @@ pub struct SpoolFolder {
     pub edge: Name,
     /// This start.
     pub incarnation: Incarnation,
+    /// What tells the spool from every other one.
+    pub id: String,
     /// Its second folder, if it has one.
     pub second: Option<PathBuf>,
     _locks: Vec<File>,
@@ -104,17 +126,21 @@ impl SpoolFolder {
         let last = stored.as_ref().map_or(0, |s| s.incarnation);
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let incarnation = (last + 1).max(now.as_millis() as u64);
+        let machine = machine();
+        let stored = stored.filter(|_| claim != Claim::Reset);
+        let id = stored.as_ref().map_or_else(|| id_of(incarnation, &machine), Identity::id);
         let second = stored.and_then(|stored| stored.second).filter(|_| claim == Claim::Refuse);
         let identity = Identity {
             format: if second.is_some() { FORMAT } else { FORMAT_OF_ONE },
             edge: edge.to_string(),
             incarnation,
-            machine: machine(),
+            id: Some(id.clone()),
+            machine,
             second,
         };
         write(path, &identity).map_err(io("write the identity in"))?;
         let (path, incarnation) = (path.to_owned(), Incarnation(incarnation));
-        Ok(SpoolFolder { path, edge, incarnation, second: None, _locks: vec![lock] })
+        Ok(SpoolFolder { path, edge, incarnation, id, second: None, _locks: vec![lock] })
     }
 }
 
@@ -144,6 +170,7 @@ impl SpoolFolder {
             })?;
         }
         let mut locks = vec![lock];
+        let id = stored.id();
         let second = second.map(Path::to_owned).or(stored.second);
         if let Some(second) = &second {
             if !second.join(segment::FOLDER).is_dir() {
@@ -152,7 +179,7 @@ impl SpoolFolder {
             locks.push(self::lock(second)?);
         }
         let (path, incarnation) = (path.to_owned(), Incarnation(stored.incarnation));
-        Ok(SpoolFolder { path, edge, incarnation, second, _locks: locks })
+        Ok(SpoolFolder { path, edge, incarnation, id, second, _locks: locks })
     }
 }
 

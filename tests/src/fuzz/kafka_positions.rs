@@ -1,7 +1,7 @@
 //! Values of the topic of positions: somebody else's, refused, or read and written again alike.
 
 use super::feature::reached;
-use brink_proto::{ids::Name, kafka::record::records};
+use brink_proto::kafka::record::records;
 use brink_shipper::kafka::transaction::position::{Positions, PositionsError};
 
 /// The body: see [`super::TARGETS`].
@@ -9,10 +9,10 @@ use brink_shipper::kafka::transaction::position::{Positions, PositionsError};
 /// # Panics
 /// When it does not hold.
 pub fn kafka_positions(data: &[u8]) {
-    let [ours, other] = ["e", "f"].map(|name| Name::new(name).expect("a name"));
-    let read = Positions::read(data, &ours);
+    let [ours, other] = ["e", "f"];
+    let read = Positions::read(data, ours);
     if !matches!(read, Ok(None)) {
-        assert!(matches!(Positions::read(data, &other), Ok(None)), "a record is of one edge");
+        assert!(matches!(Positions::read(data, other), Ok(None)), "a record is of one owner");
     }
     match read {
         Ok(None) => reached("somebody's"),
@@ -23,7 +23,7 @@ pub fn kafka_positions(data: &[u8]) {
             let mut read = records(&record);
             let value = read.next().expect("a record").expect("a sound one").value;
             assert!(read.next().is_none(), "it is one record");
-            let again = Positions::read(value, &ours).expect("ours can be read");
+            let again = Positions::read(value, ours).expect("ours can be read");
             reached(positions.streams.len().min(3));
             assert_eq!(again, Some(positions));
         }
@@ -32,8 +32,8 @@ pub fn kafka_positions(data: &[u8]) {
 
 pub(super) fn seeds() -> Vec<Vec<u8>> {
     let position = r#"{"stream":"e/7/0/t","producer":4,"epoch":2,"end":71}"#;
-    let text = |version: u32, edge: &str, streams: &str| {
-        format!(r#"{{"version":{version},"edge":"{edge}","streams":[{streams}]}}"#).into_bytes()
+    let text = |version: u32, owner: &str, streams: &str| {
+        format!(r#"{{"version":{version},"owner":"{owner}","streams":[{streams}]}}"#).into_bytes()
     };
     let two = format!("{position},{position}");
     vec![text(1, "e", ""), text(1, "e", &two), text(1, "f", position), text(2, "e", "")]

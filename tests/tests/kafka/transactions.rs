@@ -23,7 +23,7 @@ use brink_tests::{
     topic::Topic,
 };
 use serde_json::Value;
-use std::{cell::RefCell, collections::BTreeSet, net::TcpStream, time::Duration};
+use std::{cell::RefCell, collections::BTreeSet, fs, net::TcpStream, time::Duration};
 
 /// What switches it on.
 const STRICT: &str = "create_topics = true\ntransactions = true";
@@ -223,7 +223,16 @@ fn a_start_of_a_copy_fences_the_original_which_keeps_what_it_has() {
     assert_eq!(sink(&first)["pending"], 20);
     assert_eq!(figure(&first, "connects"), connects, "it is silent");
     assert!(!alarm(&first, "kafka_failing") && !alarm(&second, "kafka_fenced"));
-    assert_eq!(Topic::read(&python, broker.address, "impressions").rows(), 80);
+    // A box of the same name with a spool of its own is somebody else.
+    let replaced = site(broker.address, STRICT);
+    let other = replaced.serve();
+    ask(&other, "other", 10);
+    await_backlog(&other);
+    ask(&second, "undisturbed", 10);
+    await_backlog(&second);
+    assert!(!alarm(&second, "kafka_fenced") && !alarm(&other, "kafka_fenced"));
+    assert_eq!(other.stop().code(), Some(0));
+    assert_eq!(Topic::read(&python, broker.address, "impressions").rows(), 100);
     assert_eq!(second.stop().code(), Some(0));
     first.kill();
 
@@ -233,7 +242,7 @@ fn a_start_of_a_copy_fences_the_original_which_keeps_what_it_has() {
     assert!(!alarm(&again, "kafka_forgot") && !alarm(&again, "kafka_fenced"));
     assert_eq!(again.stop().code(), Some(0));
     let read = Topic::read(&python, broker.address, "impressions");
-    assert_eq!((read.nonces().len(), read.rows()), (100, 100));
+    assert_eq!((read.nonces().len(), read.rows()), (120, 120));
 }
 
 /// What a site's appliance logs until it has raised an alarm and was told to stop.
@@ -295,7 +304,9 @@ fn transactions_that_are_refused_or_reach_nobody_hold_up_nobody_else() {
         asked
     };
     let edge = serving.status()["edge"].as_str().expect("a name").to_owned();
-    let transactional_id = format!("brink-{edge}");
+    let spool: Value =
+        serde_json::from_slice(&fs::read(site.path().join("spool/identity")).unwrap()).unwrap();
+    let transactional_id = format!("brink-{edge}-{}", spool["id"].as_str().expect("an id"));
     let refused = [Resource::TransactionalId(&transactional_id), Resource::Topic("impressions")];
     for what in refused {
         let delivered = ask_more(&serving, &mut client);
@@ -319,7 +330,8 @@ fn transactions_that_are_refused_or_reach_nobody_hold_up_nobody_else() {
     eventually("nothing is wrong", || !alarm(&serving, "kafka_failing"));
     serving.signal("TERM");
     let log = serving.wait_with_log().1.join("\n");
-    let command = "--operation Describe --operation Write --transactional-id brink-";
+    let command = "--operation Describe --operation Write --resource-pattern-type prefixed \
+                   --transactional-id brink-";
     assert!(log.contains("kafka-acls.sh") && log.contains(command), "{log}");
     let read = Topic::read(&python, broker.address, "impressions");
     assert_eq!((read.nonces().len() as u64, read.rows()), (all, all));

@@ -31,6 +31,7 @@ fn work() -> (SpoolPort, Work, watch::Sender<Phase>) {
             sasl: None,
         },
         tls: None,
+        spool_id: "0a".into(),
         start: (SinkCursor::default(), 0),
         counters: Arc::default(),
         spool_counters: Arc::new(SpoolCounters::new(1, Vec::new())),

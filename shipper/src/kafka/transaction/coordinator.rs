@@ -24,7 +24,7 @@ use std::{
 };
 
 /// How long a transaction may stay open before its coordinator gives it up.
-const TRANSACTION_MAX_MS: i32 = 30_000;
+pub(in crate::kafka) const TRANSACTION_MAX_MS: i32 = 30_000;
 
 /// The coordinator is asked for transactions, and not for a group of consumers.
 const OF_TRANSACTIONS: i8 = 1;
@@ -40,6 +40,7 @@ const NOBODY: Producer = (-1, -1);
 pub(super) struct Coordinator {
     place: Rc<Place>,
     link: Link,
+    address: String,
     pub(super) producer: Producer,
 }
 
@@ -52,9 +53,10 @@ impl Coordinator {
         contact: &mut Link,
         before: Option<Producer>,
     ) -> Result<Coordinator, Fault> {
-        let link = find(&place, contact).await?;
+        let address = find(&place, contact).await?;
+        let link = place.dial(&address).await?;
         let producer = before.unwrap_or(NOBODY);
-        let mut coordinator = Coordinator { place, link, producer };
+        let mut coordinator = Coordinator { place, link, address, producer };
         coordinator.begin_epoch().await?;
         Ok(coordinator)
     }
@@ -84,6 +86,12 @@ impl Coordinator {
                 Some(error) => return Err(refusal(&self.place, "begin an epoch", error.code())),
             }
         }
+    }
+
+    /// Takes another connection to it.
+    pub(super) async fn dial(&mut self) -> Result<(), Fault> {
+        self.link = self.place.dial(&self.address).await?;
+        Ok(())
     }
 
     /// Begins a transaction that goes to these partitions.
@@ -148,13 +156,14 @@ impl Coordinator {
     }
 }
 
-async fn find(place: &Place, contact: &mut Link) -> Result<Link, Fault> {
+/// Where it is.
+async fn find(place: &Place, contact: &mut Link) -> Result<String, Fault> {
     let request = FindCoordinatorRequest::default()
         .with_key(place.transactional_id().0)
         .with_key_type(OF_TRANSACTIONS);
     let answer: FindCoordinatorResponse = contact.call(&FIND_COORDINATOR, &request).await?;
     match answer.error_code {
-        0 => Ok(place.dial(&address(&answer.host, answer.port)).await?),
+        0 => Ok(address(&answer.host, answer.port)),
         code => Err(refusal(place, "find the coordinator of transactions", code)),
     }
 }

@@ -35,4 +35,5 @@ mod session;
 
 mod sink;
 
+pub(super) use coordinator::TRANSACTION_MAX_MS;
 pub(super) use sink::{applies, run};

@@ -2,8 +2,8 @@
 //! the events.
 //!
 //! ```text
-//!  key    the edge
-//!  value  {"version":1,"edge":"e","streams":[
+//!  key    the owner: the edge, and what tells its spool from every other one
+//!  value  {"version":1,"owner":"e-0a1b2c3d4e5f","streams":[
 //!           {"stream":"e/7/0/impressions","producer":4,"epoch":2,"end":71}]}
 //! ```
 //!
@@ -51,11 +51,11 @@ impl Position {
     }
 }
 
-/// All positions of an edge.
+/// All positions of an edge and its spool.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Positions {
     version: u32,
-    edge: String,
+    owner: String,
     /// BOUND: as many as the cursor has lineages, and some of others.
     pub streams: Vec<Position>,
 }
@@ -64,10 +64,10 @@ pub struct Positions {
 #[derive(Deserialize)]
 struct Head {
     version: u32,
-    edge: String,
+    owner: String,
 }
 
-/// Why a record of an edge says nothing to us.
+/// Why a record of ours says nothing to us.
 #[derive(Debug, thiserror::Error)]
 pub enum PositionsError {
     /// Whoever wrote it knows more than we do.
@@ -79,19 +79,19 @@ pub enum PositionsError {
 }
 
 impl Positions {
-    /// Those of an edge.
+    /// Those of an owner.
     #[must_use]
-    pub fn new(edge: &Name, streams: Vec<Position>) -> Positions {
-        Positions { version: VERSION, edge: edge.to_string(), streams }
+    pub fn new(owner: &str, streams: Vec<Position>) -> Positions {
+        Positions { version: VERSION, owner: owner.to_owned(), streams }
     }
 
-    /// What a record's value says, if it is of this edge.
+    /// What a record's value says, if it is of this owner.
     ///
     /// # Errors
     /// [`PositionsError`] when it is, and cannot be read.
-    pub fn read(value: &[u8], edge: &Name) -> Result<Option<Positions>, PositionsError> {
+    pub fn read(value: &[u8], owner: &str) -> Result<Option<Positions>, PositionsError> {
         let head = serde_json::from_slice::<Head>(value).ok();
-        match head.filter(|head| head.edge == edge.as_str()) {
+        match head.filter(|head| head.owner == owner) {
             None => Ok(None),
             Some(head) if head.version > VERSION => Err(PositionsError::Newer(head.version)),
             Some(_) => Ok(Some(serde_json::from_slice(value)?)),
@@ -107,7 +107,7 @@ impl Positions {
         let value = serde_json::to_vec(self).expect("texts and numbers are JSON");
         // Attributes, and the distances of time and place from the batch's own.
         let mut body = vec![0, 0, 0];
-        for field in [self.edge.as_bytes(), &value] {
+        for field in [self.owner.as_bytes(), &value] {
             put_varint(&mut body, field.len());
             body.extend_from_slice(field);
         }
@@ -147,47 +147,43 @@ mod tests {
         }
     }
 
-    fn name(text: &str) -> Name {
-        Name::new(text).unwrap()
-    }
-
     #[test]
     fn a_record_of_positions_is_these_bytes() {
         let position = Position::new(&lineage(), Sequence(71));
-        let record = Positions::new(&name("e"), vec![position]).record();
+        let record = Positions::new("e", vec![position]).record();
         let value = concat!(
-            r#"{"version":1,"edge":"e","streams":["#,
+            r#"{"version":1,"owner":"e","streams":["#,
             r#"{"stream":"e/7/0/impressions","producer":4,"epoch":2,"end":71}]}"#
         );
         // Length, attributes, two deltas, the key's length and the key, the value's length.
-        let head = [0xd6, 0x01, 0, 0, 0, 0x02, b'e', 0xc6, 0x01];
+        let head = [0xd8, 0x01, 0, 0, 0, 0x02, b'e', 0xc8, 0x01];
         assert_eq!(record, [&head[..], value.as_bytes(), &[0]].concat());
     }
 
     #[test]
-    fn positions_are_read_as_they_were_written_and_by_their_edge_alone() {
+    fn positions_are_read_as_they_were_written_and_by_their_owner_alone() {
         let position = Position::new(&lineage(), Sequence(71));
-        let written = Positions::new(&name("e"), vec![position; 3]);
+        let written = Positions::new("e", vec![position; 3]);
         let record = written.record();
         let mut read = records(&record);
         let value = read.next().unwrap().unwrap().value;
         assert!(read.next().is_none());
-        assert_eq!(Positions::read(value, &name("e")).unwrap(), Some(written));
-        assert_eq!(Positions::read(value, &name("f")).unwrap(), None);
-        assert_eq!(Positions::read(b"somebody's", &name("e")).unwrap(), None);
+        assert_eq!(Positions::read(value, "e").unwrap(), Some(written));
+        assert_eq!(Positions::read(value, "f").unwrap(), None);
+        assert_eq!(Positions::read(b"somebody's", "e").unwrap(), None);
     }
 
     #[test]
     fn what_is_ours_and_cannot_be_read_is_no_reason_to_take_an_older_one() {
         let rows = [
-            (r#"{"version":2,"edge":"e"}"#, "version 2"),
-            (r#"{"version":1,"edge":"e"}"#, "missing field `streams`"),
-            (r#"{"version":1,"edge":"e","streams":[7]}"#, "invalid type"),
+            (r#"{"version":2,"owner":"e"}"#, "version 2"),
+            (r#"{"version":1,"owner":"e"}"#, "missing field `streams`"),
+            (r#"{"version":1,"owner":"e","streams":[7]}"#, "invalid type"),
         ];
         for (value, want) in rows {
-            let error = Positions::read(value.as_bytes(), &name("e")).unwrap_err().to_string();
+            let error = Positions::read(value.as_bytes(), "e").unwrap_err().to_string();
             assert!(error.contains(want), "{error}");
-            assert_eq!(Positions::read(value.as_bytes(), &name("f")).unwrap(), None);
+            assert_eq!(Positions::read(value.as_bytes(), "f").unwrap(), None);
         }
     }
 

@@ -33,7 +33,7 @@ use kafka_protocol::{
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque, btree_map::Entry},
     rc::Rc,
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 /// All positions are in the first partition: that of an edge must never be in another one.
@@ -65,7 +65,13 @@ pub(super) struct Session {
     /// BOUND: one for each broker.
     leaders: BTreeMap<i32, Link>,
     numbers: Numbers,
+    /// When a transaction was carried out last.
+    used: Instant,
 }
+
+/// Behind a time without a transaction connections are made anew: brokers close those that nobody
+/// uses, after ten minutes at the latest unless they are told otherwise.
+const UNUSED_MAX: Duration = Duration::from_secs(30);
 
 impl Session {
     /// Opens one at a broker, and looks where these topics are.
@@ -83,8 +89,8 @@ impl Session {
         }
         refuse_what_forgets(&place, &mut contact).await?;
         let coordinator = Coordinator::begin(Rc::clone(&place), &mut contact, before).await?;
-        let (leaders, numbers) = (BTreeMap::new(), Numbers::default());
-        Ok(Session { place, cluster, contact, coordinator, leaders, numbers })
+        let (leaders, numbers, used) = (BTreeMap::new(), Numbers::default(), Instant::now());
+        Ok(Session { place, cluster, contact, coordinator, leaders, numbers, used })
     }
 
     /// The producer, with the epoch that this is.
@@ -98,14 +104,14 @@ impl Session {
         Ok(())
     }
 
-    /// How far the streams of the edge are, as the last committed transaction says.
+    /// How far its streams are, as the last committed transaction says.
     pub(super) async fn positions(&self) -> Result<Vec<Position>, Fault> {
         let positions = position::topic();
         let leader = self.leader(&positions, POSITIONS_PARTITION)?;
         let link = self.place.dial(self.address(leader)?).await?;
         let topic = topic_name(&self.place.config, &positions);
         let mut last: Result<Option<Positions>, PositionsError> = Ok(None);
-        let mut take = |value: &[u8]| match Positions::read(value, &self.place.edge) {
+        let mut take = |value: &[u8]| match Positions::read(value, &self.place.owner) {
             Ok(None) => {}
             found => last = found,
         };
@@ -115,7 +121,7 @@ impl Session {
             Err(error) => Err(Fault::Refused(format!(
                 "the record of {} in topic {positions} cannot be read: {error}; start the build \
                  that wrote it",
-                self.place.edge
+                self.place.owner
             ))),
         }
     }
@@ -124,7 +130,7 @@ impl Session {
     pub(super) async fn transact(
         &mut self,
         loads: Vec<Load>,
-        positions: &Positions,
+        positions: Vec<Position>,
     ) -> Result<(), Fault> {
         let mut partitions: BTreeMap<Name, BTreeSet<i32>> = BTreeMap::new();
         for load in &loads {
@@ -132,6 +138,10 @@ impl Session {
             partitions.entry(topic).or_default().insert(load.partition);
         }
         partitions.entry(position::topic()).or_default().insert(POSITIONS_PARTITION);
+        if self.used.elapsed() > UNUSED_MAX {
+            self.leaders.clear();
+            self.coordinator.dial().await?;
+        }
         self.coordinator.add(partitions).await?;
         Step::TransactionBegun.pass();
         for (leader, drafts) in self.drafts(loads)? {
@@ -142,6 +152,7 @@ impl Session {
         Step::PositionWritten.pass();
         self.coordinator.commit().await?;
         Step::TransactionCommitted.pass();
+        self.used = Instant::now();
         Ok(())
     }
 
@@ -185,7 +196,8 @@ impl Session {
         Ok(())
     }
 
-    async fn produce_positions(&mut self, positions: &Positions) -> Result<(), Fault> {
+    async fn produce_positions(&mut self, positions: Vec<Position>) -> Result<(), Fault> {
+        let positions = Positions::new(&self.place.owner, positions);
         let topic = position::topic();
         let leader = self.leader(&topic, POSITIONS_PARTITION)?;
         let doing = "write the positions";

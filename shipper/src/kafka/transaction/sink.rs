@@ -1,8 +1,8 @@
 //! The sink's loop in strict mode: one transaction after the other, and one way back.
 //!
 //! A turn takes what has gathered, has the lineages durable that it needs, carries out a
-//! transaction, and moves the cursor. It waits for brokers and for the disk, and for nobody else
-//! does anything here wait: the next notices stay with the spool meanwhile.
+//! transaction, and moves the cursor. It waits for brokers and for the disk; meanwhile the next
+//! notices stay with the spool.
 
 use super::{
     fault::Fault,
@@ -19,7 +19,7 @@ use crate::{
         sink::KafkaSink,
         tls::Tls,
     },
-    sink::{Ended, Phase},
+    sink::{Ended, Gone, Phase},
     spool::port::{Command, Notice, Pace, READ_BYTES_MAX},
 };
 use brink_proto::{
@@ -133,8 +133,9 @@ struct Strict {
     streams: Streams,
     room: Room,
     session: Option<Session>,
-    /// The edge and producer of the session before: it tells a timeout from a fence.
-    before: Option<(Name, Producer)>,
+    /// The producers of the sessions before, by edge: they tell a timeout from a fence.
+    /// BOUND: one for each name that the spool had.
+    before: BTreeMap<Name, Producer>,
     /// Whose turn it is among the brokers that are asked first.
     turn: usize,
     /// Of all topics.
@@ -163,7 +164,7 @@ impl Strict {
             streams: Streams::new(sink.start.0.clone()),
             room: Room::default(),
             session: None,
-            before: None,
+            before: BTreeMap::new(),
             turn: 0,
             trouble: None,
             topics: BTreeMap::new(),
@@ -181,7 +182,8 @@ impl Strict {
             self.settle_alarms();
             self.sink.spool.set_pace(self.pace());
             self.ask_again().await?;
-            if self.is_draining() && self.is_drained() {
+            // One that is fenced will not be done, whoever waits for it.
+            if self.is_draining() && (self.is_fenced() || self.is_drained()) {
                 return Ok(());
             }
             if let Some(pause) = self.rest() {
@@ -245,11 +247,11 @@ impl Strict {
         if self.sink.spool.is_abandoned() {
             return Err(Ended);
         }
-        let mut phase = self.sink.phase.clone();
+        // Seen here, a phase that has changed cuts one pause short and not all that follow.
         tokio::select! {
             () = self.sink.spool.news() => {}
             () = tokio::time::sleep(most) => {}
-            _ = phase.changed() => {}
+            _ = self.sink.phase.changed() => {}
         }
         Ok(())
     }
@@ -274,23 +276,32 @@ impl Strict {
                 let events = u64::from(frame.batch.count);
                 match self.streams.push(frame) {
                     Taken::Known => {}
-                    Taken::Passed => {
+                    Taken::Passed(gone) => {
                         counters.taken.add(events);
                         counters.delivered.add(events);
+                        self.note_gone(gone);
                     }
-                    Taken::Waits { missing } => {
+                    Taken::Waits(gone) => {
                         counters.taken.add(events);
-                        self.sink.note_missing(missing);
+                        self.note_gone(gone);
                         return 1;
                     }
                 }
             }
             Notice::Lost { stream, end, .. } => {
-                self.sink.note_missing(self.streams.lost(stream, end));
+                let gone = self.streams.lost(stream, end);
+                self.note_gone(gone);
             }
             Notice::Again { .. } => {}
         }
         0
+    }
+
+    fn note_gone(&self, Gone { missing, found }: Gone) {
+        let counters = &self.sink.counters.deliveries;
+        counters.taken.add(found);
+        counters.delivered.add(found);
+        self.sink.note_missing(missing);
     }
 
     /// One transaction, with what has to be there before it.
@@ -302,6 +313,11 @@ impl Strict {
             self.begin().await?;
             self.transact().await?;
             self.advance().await?;
+        }
+        if self.streams.len() == 0 {
+            // What was in doubt is found to be committed, and nothing is left to be tried.
+            (self.trouble, self.topics) = (None, BTreeMap::new());
+            self.told.clear();
         }
         Ok(())
     }
@@ -338,7 +354,7 @@ impl Strict {
         let positions = self.streams.positions(&session.place.edge, &group);
         let counters = &self.sink.counters;
         counters.resent.add(self.streams.tried(&group));
-        if let Err(fault) = session.transact(loads, &positions).await {
+        if let Err(fault) = session.transact(loads, positions).await {
             counters.aborted.add(1);
             self.frames_max = (group.len() / 2).max(1);
             return Err(fault.into());

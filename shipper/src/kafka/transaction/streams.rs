@@ -7,8 +7,11 @@
 //!             └──────────┘
 //! ```
 
-use super::position::{Position, Positions};
-use crate::spool::cursors::{Lineage, SinkCursor};
+use super::position::Position;
+use crate::{
+    sink::Gone,
+    spool::cursors::{Lineage, SinkCursor},
+};
 use brink_proto::{
     frame::FrameHeader,
     ids::{Name, Sequence, StreamId},
@@ -18,18 +21,19 @@ use std::{
     collections::{BTreeMap, VecDeque},
 };
 
-/// BOUND: positions that are not ours and are kept in the record all the same.
-const CARRIED_MAX: usize = 32;
+/// BOUND: positions that are not ours any more and are kept in the record all the same: for a copy
+/// of the spool that is as many streams old.
+const CARRIED_MAX: usize = 1024;
 
 /// What became of a frame that was told of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Taken {
     /// It was known.
     Known,
-    /// It waits; so many events before it are missing.
-    Waits { missing: u64 },
-    /// An earlier start has committed it.
-    Passed,
+    /// It waits; and what is gone in front of it.
+    Waits(Gone),
+    /// An earlier start has committed it; and what is gone in front of it.
+    Passed(Gone),
 }
 
 /// What goes with one transaction at most, unless it is one frame alone.
@@ -73,6 +77,14 @@ impl Stream {
     /// Behind everything that needs not go any more.
     pub(super) fn end(&self) -> Sequence {
         self.committed
+    }
+
+    /// The log has nothing from where it was told of up to `to`.
+    fn pass_over(&mut self, to: Sequence) -> Gone {
+        let all = to.0.saturating_sub(self.seen.0);
+        let found = self.committed.min(to).0.saturating_sub(self.seen.0);
+        self.seen = self.seen.max(to);
+        Gone { missing: all - found, found }
     }
 
     fn pop_committed(&mut self) -> u64 {
@@ -152,22 +164,19 @@ impl Streams {
         if first < stream.seen {
             return Taken::Known;
         }
-        let missing = first.0 - stream.seen.0;
+        let gone = stream.pass_over(first);
         stream.seen = end;
         if end <= stream.committed {
-            return Taken::Passed;
+            return Taken::Passed(gone);
         }
         stream.frames.push_back(frame);
         self.waiting += 1;
-        Taken::Waits { missing }
+        Taken::Waits(gone)
     }
 
-    /// Takes note that everything below `end` that was not told of is gone; how many events.
-    pub(super) fn lost(&mut self, stream: StreamId, end: Sequence) -> u64 {
-        let stream = self.stream(stream);
-        let missing = end.0.saturating_sub(stream.seen.0);
-        stream.seen = stream.seen.max(end);
-        missing
+    /// Takes note that everything below `end` that was not told of is gone.
+    pub(super) fn lost(&mut self, stream: StreamId, end: Sequence) -> Gone {
+        self.stream(stream).pass_over(end)
     }
 
     /// A lineage is durable.
@@ -220,7 +229,7 @@ impl Streams {
     }
 
     /// What the record of a transaction with these frames says.
-    pub(super) fn positions(&self, edge: &Name, group: &[FrameHeader]) -> Positions {
+    pub(super) fn positions(&self, edge: &Name, group: &[FrameHeader]) -> Vec<Position> {
         let of = |(id, stream): (&StreamId, &Stream)| {
             let ours = group.iter().filter(|f| f.batch.stream == *id);
             let end = ours.map(|f| f.batch.end_sequence()).max();
@@ -228,7 +237,7 @@ impl Streams {
             Some(Position::new(stream.lineage.as_ref()?, end))
         };
         let ours = self.of.iter().filter(|(id, _)| id.edge == *edge).filter_map(of);
-        Positions::new(edge, ours.chain(self.carried.iter().cloned()).collect())
+        ours.chain(self.carried.iter().cloned()).collect()
     }
 
     /// The transaction with these frames is committed; or they will never go. How many events.

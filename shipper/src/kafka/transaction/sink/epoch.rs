@@ -18,12 +18,13 @@ impl Strict {
             return Ok(());
         }
         self.session = None;
-        let place = Place::new(Rc::clone(&self.config), self.tls.clone(), edge);
+        let spool_id = &self.sink.spool_id;
+        let place = Place::new(Rc::clone(&self.config), self.tls.clone(), edge, spool_id);
         let broker = &self.config.brokers[self.turn % self.config.brokers.len()];
-        let before = self.before.filter(|(of, _)| *of == edge).map(|(_, producer)| producer);
+        let before = self.before.get(&edge).copied();
         let topics = self.streams.held().into_keys().collect();
         let session = Session::open(Rc::new(place), broker, &topics, before).await?;
-        self.before = Some((edge, session.producer()));
+        self.before.insert(edge, session.producer());
         self.sink.counters.connects.add(1);
         let positions = session.positions().await?;
         let found = self.streams.take_positions(&edge, &session.cluster.id, positions);

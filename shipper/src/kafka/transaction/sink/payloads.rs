@@ -69,7 +69,7 @@ impl Strict {
                 // Of one that nobody waits for any more.
                 Some(reply) if !wanted.contains(&reply.frame.position) => {}
                 Some(reply) if reply.result == Err(ReadFault::Disk) => {
-                    self.pause(AGAIN).await?;
+                    tokio::time::sleep(AGAIN).await;
                     unasked.push_back(reply.frame);
                 }
                 Some(reply) => {

@@ -22,12 +22,12 @@ struct Topic {
 }
 
 impl Topic {
-    fn commit(&mut self, group: &[FrameHeader], positions: Positions) {
+    fn commit(&mut self, group: &[FrameHeader], positions: Vec<Position>) {
         for info in group.iter().map(|frame| &frame.batch) {
             let of = info.first_sequence.0..info.end_sequence().0;
             self.events.extend(of.map(|sequence| (info.stream, sequence)));
         }
-        self.positions = positions.streams;
+        self.positions = positions;
     }
 }
 
@@ -65,8 +65,11 @@ impl World {
     fn tell(&mut self, frame: FrameHeader) {
         let events = u64::from(frame.batch.count);
         match self.streams.push(frame) {
-            Taken::Waits { missing } => assert_eq!(missing, 0),
-            Taken::Passed => self.delivered += events,
+            Taken::Waits(gone) => assert_eq!(gone, Gone::default()),
+            Taken::Passed(gone) => {
+                assert_eq!(gone, Gone::default());
+                self.delivered += events;
+            }
             Taken::Known => return,
         }
         self.taken += events;
@@ -280,10 +283,29 @@ fn what_is_lost_at_the_end_of_a_stream_moves_the_cursor_once_nothing_waits_befor
     let mut world = World::new();
     world.add(0, 3);
     let id = NAMES[0].parse().unwrap();
-    assert_eq!(world.streams.lost(id, Sequence(5)), 2);
+    assert_eq!(world.streams.lost(id, Sequence(5)), Gone { missing: 2, found: 0 });
     assert!(world.streams.ends().is_empty());
     world.transact(true, true, None);
     assert_eq!(world.streams.ends(), [(id, Sequence(5))]);
+}
+
+#[test]
+fn what_is_gone_from_the_log_is_missing_unless_it_is_committed() {
+    let mut world = World::new();
+    world.add(0, 10);
+    world.add(0, 10);
+    world.transact(true, false, None);
+    // The next start finds both committed, and the first one gone.
+    world.streams = Streams::new(world.cursor.clone());
+    world.begin();
+    let taken = world.streams.push(frame(0, 10, 10));
+    assert_eq!(taken, Taken::Passed(Gone { missing: 0, found: 10 }));
+    let taken = world.streams.push(frame(0, 25, 5));
+    assert_eq!(taken, Taken::Waits(Gone { missing: 5, found: 0 }));
+    let id = NAMES[0].parse().unwrap();
+    (world.streams, world.open) = (Streams::new(world.cursor.clone()), false);
+    world.begin();
+    assert_eq!(world.streams.lost(id, Sequence(23)), Gone { missing: 3, found: 20 });
 }
 
 #[test]
