@@ -57,6 +57,22 @@ impl World {
         eventually("all is in Kafka", || sink(&self.serving)["delivered"] == self.asked);
     }
 
+    /// Each fault in turn: its alarm is up and nothing is delivered until it passes, and then all
+    /// is.
+    pub(crate) fn withstand(&mut self, faults: &[(Fault, &str)]) {
+        for (fault, name) in faults {
+            self.proxy.inject_always(*fault);
+            self.ask(20);
+            eventually(&format!("{name} is up for {fault:?}"), || alarm(&self.serving, name));
+            assert_eq!(sink(&self.serving)["delivered"], self.asked - 20, "{fault:?}");
+            self.proxy.clear();
+            self.await_delivery();
+            eventually("no alarm is left", || {
+                !alarm(&self.serving, "kafka_failing") && !alarm(&self.serving, "kafka_refusing")
+            });
+        }
+    }
+
     pub(crate) fn read(&self, python: &Python) -> Topic {
         Topic::read(python, self.broker.address, TOPIC)
     }
@@ -85,17 +101,7 @@ fn whatever_a_broker_answers_each_event_stands_once_and_the_alarm_passes() {
         (Fault::Answer(32), "kafka_refusing"),
         (Fault::Answer(87), "kafka_refusing"),
     ];
-    for (fault, name) in rows {
-        world.proxy.inject_always(fault);
-        world.ask(20);
-        eventually(&format!("{name} is up for {fault:?}"), || alarm(&world.serving, name));
-        assert_eq!(sink(&world.serving)["delivered"], world.asked - 20, "{fault:?}");
-        world.proxy.clear();
-        world.await_delivery();
-        eventually("no alarm is left", || {
-            !alarm(&world.serving, "kafka_failing") && !alarm(&world.serving, "kafka_refusing")
-        });
-    }
+    world.withstand(&rows);
     for fault in [Fault::Delay(Duration::from_millis(50)), Fault::Drip] {
         let struck = world.proxy.struck();
         world.proxy.inject_always(fault);

@@ -154,17 +154,7 @@ fn whatever_a_broker_answers_in_a_transaction_each_event_is_committed_once() {
         (Fault::Answer(29), "kafka_refusing"),
         (Fault::Answer(87), "kafka_refusing"),
     ];
-    for (fault, name) in rows {
-        world.proxy.inject_always(fault);
-        world.ask(20);
-        eventually(&format!("{name} is up for {fault:?}"), || alarm(&world.serving, name));
-        assert_eq!(sink(&world.serving)["delivered"], world.asked - 20, "{fault:?}");
-        world.proxy.clear();
-        world.await_delivery();
-        eventually("no alarm is left", || {
-            !alarm(&world.serving, "kafka_failing") && !alarm(&world.serving, "kafka_refusing")
-        });
-    }
+    world.withstand(&rows);
     // Answers that are lost with their connection, and those that are late.
     for fault in [Fault::LoseAnswer, Fault::Drip] {
         let struck = world.proxy.struck();
