@@ -1,7 +1,8 @@
 //! The real `edge` as a process, which can be killed.
 
-use crate::{http::Client, status::Status};
+use crate::{appliance::eventually, http::Client, status::Status};
 use std::{
+    fs,
     io::{BufRead, BufReader},
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -73,7 +74,7 @@ pub fn shipper(arguments: &[&str]) -> Output {
 /// The process of a service, whose script left its id in a folder; nothing, if there is none.
 #[must_use]
 pub fn id_in(home: &Path) -> Option<u32> {
-    std::fs::read_to_string(home.join("pid")).ok()?.trim().parse().ok()
+    fs::read_to_string(home.join("pid")).ok()?.trim().parse().ok()
 }
 
 /// Sends a signal by name to a process; whether there is one.
@@ -225,6 +226,22 @@ impl Serving {
     /// When it cannot be sent.
     pub fn signal(&self, name: &str) {
         assert!(signal(self.child.id(), name), "the process lives");
+    }
+
+    /// Has it stand still, and waits until its shards do: on a busy machine a thread may go on for
+    /// some milliseconds after the signal was sent.
+    ///
+    /// # Panics
+    /// When they do not.
+    pub fn freeze(&self) {
+        self.signal("STOP");
+        let tasks = format!("/proc/{}/task", self.child.id());
+        eventually("its shards stand still", || {
+            let tasks = fs::read_dir(&tasks).expect("the process lives");
+            let stats =
+                tasks.filter_map(|task| fs::read_to_string(task.ok()?.path().join("stat")).ok());
+            stats.filter(|stat| stat.contains("(shard-")).all(|stat| stat.contains(") T "))
+        });
     }
 
     /// Waits for its end.

@@ -130,9 +130,7 @@ fn a_stalled_box_answers_what_is_late_with_nothing() {
     await_ready(serving.listeners[0]);
     let mut stream = Stream::new(&serving, 64);
     stream.send_for(Duration::from_millis(300));
-    serving.signal("STOP");
-    // The signal takes effect within this; the requests in it may be answered either way.
-    stream.send_for(Duration::from_millis(5));
+    serving.freeze();
     let stopped = Instant::now();
     stream.send_for(Duration::from_millis(50));
     let continued = Instant::now();
