@@ -1,6 +1,10 @@
 //! What every sink has: what it is asked to do, and its part of the ledger.
 
-use crate::{counter::Counter, spool::SpoolCounters};
+use crate::{
+    alarms::{Alarm, Alarms},
+    counter::Counter,
+    spool::SpoolCounters,
+};
 use tokio::sync::watch;
 
 /// What a sink is asked to do.
@@ -64,6 +68,15 @@ impl Deliveries {
             ("missing", self.quarantined_missing.read()),
             ("refused", self.quarantined_refused.read()),
         ]
+    }
+
+    /// So many events are not in the log, where they should be.
+    pub(crate) fn note_missing(&self, events: u64, alarms: &Alarms) {
+        if events > 0 {
+            alarms.raise(Alarm::SequenceGap);
+            tracing::error!(events, "events are missing in the log");
+            self.quarantined_missing.add(events);
+        }
     }
 
     /// Whether all that the spool accepted, and will, is done with. Read from the last hop to the

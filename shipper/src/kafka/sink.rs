@@ -103,15 +103,6 @@ impl KafkaSink {
         }
     }
 
-    /// So many events are not in the log, where they should be.
-    pub(super) fn note_missing(&self, events: u64) {
-        if events > 0 {
-            self.alarms.raise(Alarm::SequenceGap);
-            tracing::error!(events, "events are missing in the log");
-            self.counters.deliveries.quarantined_missing.add(events);
-        }
-    }
-
     /// A payload is not to be had, and so many events with it.
     pub(super) fn note_unreadable(&self, events: u64, fault: ReadFault) {
         let deliveries = &self.counters.deliveries;

@@ -82,12 +82,21 @@ pub struct Found {
     pub seal: Seal,
     /// Its size.
     pub bytes: u64,
-    /// Whether something else had its key, so that it went aside.
-    pub aside: bool,
+    /// Where it lies.
+    pub place: Place,
     /// Rows of it that were passed over.
     pub rows: u64,
     /// Events that were shed between its frames, as far as the log still has them.
     pub shed: Shed,
+}
+
+/// Where an object lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// At its key.
+    AtItsKey,
+    /// Something else has its key.
+    Aside,
 }
 
 /// Events that were shed between frames, and so have no sequence, by reason.

@@ -22,7 +22,7 @@ use super::{
     footer::ObjectFooter,
     key::{ObjectName, aside_key},
     lists::{Author, Delivery, Lists},
-    plan::{Admission, Found, Plan, Planner, RollPolicy, Shed, Step},
+    plan::{Admission, Found, Place, Plan, Planner, RollPolicy, Shed, Step},
     store::{Condition, Put, PutError, Same, Store},
 };
 use crate::{
@@ -169,8 +169,8 @@ impl ObjectSink {
     async fn look_for_sealed(&mut self, work: &mut Work) -> Result<(), Ended> {
         for seal in std::mem::take(&mut self.start.0.seals) {
             if let Some((bytes, place)) = self.find_sealed(&seal).await? {
-                let (aside, shed) = (place == Place::Aside, Shed::default());
-                work.planner.handle_found(Found { seal, bytes, aside, rows: 0, shed });
+                let shed = Shed::default();
+                work.planner.handle_found(Found { seal, bytes, place, rows: 0, shed });
             }
         }
         Ok(())
@@ -232,11 +232,7 @@ impl ObjectSink {
                 tracing::warn!(events = found, "events are not in the log, but in an object");
                 self.counters.deliveries.taken.add(found);
             }
-            if missing > 0 {
-                self.alarms.raise(Alarm::SequenceGap);
-                tracing::error!(events = missing, "events are missing in the log");
-                self.counters.deliveries.quarantined_missing.add(missing);
-            }
+            self.counters.deliveries.note_missing(missing, &self.alarms);
         }
         false
     }
@@ -264,8 +260,7 @@ impl ObjectSink {
         if plan.resumed {
             // A request of the earlier start may have arrived since it was looked for.
             if let Some((bytes, place)) = self.find_sealed(&seal).await? {
-                let aside = place == Place::Aside;
-                return self.account(Found { seal, bytes, aside, rows, shed }, work).await;
+                return self.account(Found { seal, bytes, place, rows, shed }, work).await;
             }
         } else {
             self.decide(Command::Seal(seal.clone())).await?;
@@ -280,8 +275,7 @@ impl ObjectSink {
         self.counters.objects.add(1);
         self.counters.object_bytes.add(bytes);
         tracing::info!(key = seal.key, rows, bytes, "object delivered");
-        let aside = place == Place::Aside;
-        self.account(Found { seal, bytes, aside, rows, shed }, work).await
+        self.account(Found { seal, bytes, place, rows, shed }, work).await
     }
 
     /// Asks the store what it makes of conditions; whether it said.
@@ -306,7 +300,7 @@ impl ObjectSink {
 
     /// The object exists: its stream goes on behind it, and its chain lists it.
     async fn account(&mut self, found: Found, work: &mut Work) -> Result<(), Ended> {
-        let Found { seal, bytes, aside, rows, shed } = found;
+        let Found { seal, bytes, place, rows, shed } = found;
         let hour = ObjectName::read(&seal.key).map(|name| name.hour);
         let object = Listed {
             shard: seal.stream.shard.0,
@@ -316,7 +310,7 @@ impl ObjectSink {
             digest: seal.digest,
             bytes,
             shed: shed.by_reason(),
-            aside,
+            aside: place == Place::Aside,
         };
         let end = Sequence(seal.end);
         let delivery = Delivery { stream: seal.stream, hour, end, object: Some(object) };
@@ -476,12 +470,4 @@ struct Work {
     planner: Planner,
     lists: Lists,
     watch: Watch,
-}
-
-/// Where something of ours lies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
-    AtItsKey,
-    /// Something else has its key.
-    Aside,
 }

@@ -34,7 +34,7 @@ impl Work {
             Notice::Lost { stream, end, .. } => (self.lane(stream).lost(end), 0),
             Notice::Again { .. } => (0, 0),
         };
-        self.sink.note_missing(missing);
+        self.sink.counters.deliveries.note_missing(missing, &self.sink.alarms);
         frames
     }
 

@@ -133,7 +133,7 @@ struct Strict {
     streams: Streams,
     room: Room,
     session: Option<Session>,
-    /// The producers of the sessions before, by edge: they tell a timeout from a fence.
+    /// The producers of the epochs before, by edge: they tell a timeout from a fence.
     /// BOUND: one for each name that the spool had.
     before: BTreeMap<Name, Producer>,
     /// Whose turn it is among the brokers that are asked first.
@@ -301,7 +301,7 @@ impl Strict {
         let counters = &self.sink.counters.deliveries;
         counters.taken.add(found);
         counters.delivered.add(found);
-        self.sink.note_missing(missing);
+        counters.note_missing(missing, &self.sink.alarms);
     }
 
     /// One transaction, with what has to be there before it.

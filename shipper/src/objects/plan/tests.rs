@@ -105,7 +105,13 @@ fn lost_events_at_the_end_of_a_stream_are_passed_over() {
 
 /// That its object exists.
 fn made(seal: &Seal) -> Found {
-    Found { seal: seal.clone(), bytes: 4711, aside: false, rows: 0, shed: Shed::default() }
+    Found {
+        seal: seal.clone(),
+        bytes: 4711,
+        place: Place::AtItsKey,
+        rows: 0,
+        shed: Shed::default(),
+    }
 }
 
 fn seal_of(frames: &[FrameHeader]) -> Seal {
