@@ -6,7 +6,6 @@ use super::{
     faults::told,
     lineage::partition_of,
     link::{CREATE_TOPICS, DESCRIBE_CONFIGS, INIT_PRODUCER_ID, Link, LinkFault, METADATA},
-    transaction::position,
 };
 use crate::spool::cursors::Lineage;
 use brink_proto::ids::{Name, Sequence, StreamId, hex};
@@ -47,6 +46,11 @@ const POSITIONS_SETTINGS: [(&str, &str); 3] = [
     ("segment.bytes", "16777216"),
     ("min.cleanable.dirty.ratio", "0.1"),
 ];
+
+/// The topic of positions: no topic of events, behind the same prefix.
+pub(crate) fn positions() -> Name {
+    Name::new("positions").expect("it is a name")
+}
 
 /// A cluster, as one of its brokers told.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -248,7 +252,7 @@ fn settings(config: &KafkaConfig, name: &TopicName) -> Vec<(&'static str, String
 
 /// Whether this is the topic of positions.
 fn is_of_positions(config: &KafkaConfig, name: &TopicName) -> bool {
-    config.transactions && topic_name(config, &position::topic()) == *name
+    config.transactions && topic_name(config, &positions()) == *name
 }
 
 /// How many partitions a topic is made with. All positions are in the first one.
@@ -318,6 +322,7 @@ pub(crate) async fn producer_id(
 mod tests {
     use super::*;
     use crate::kafka::config::TopicPolicy;
+    use brink_proto::schema::TOPICS;
 
     #[test]
     fn whoever_may_not_make_topics_is_told_the_command_that_does() {
@@ -338,8 +343,7 @@ mod tests {
              compression.type=producer --config message.timestamp.type=CreateTime --config \
              min.insync.replicas=2; or set [kafka] create_topics = true"
         );
-        let positions = topic_name(&config, &position::topic());
-        let command = create_command(&config, &positions);
+        let command = create_command(&config, &topic_name(&config, &positions()));
         assert!(
             command.contains("--topic brink.positions --partitions 1 ")
                 && command.contains("--config cleanup.policy=compact"),
@@ -351,5 +355,10 @@ mod tests {
             all.last().map(|(_, value)| value.clone())
         };
         assert_eq!([1, 2, 3, 5].map(in_sync), ["1", "1", "2", "2"].map(|n| Some(n.to_owned())));
+    }
+
+    #[test]
+    fn no_topic_of_events_is_called_like_that_of_positions() {
+        assert!(TOPICS.iter().all(|schema| schema.topic != positions().as_str()));
     }
 }

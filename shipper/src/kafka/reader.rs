@@ -9,7 +9,6 @@ use super::{
     faults::{Verdict, told, verdict},
     link::{FETCH, LIST_OFFSETS, Link, LinkFault},
     tls::Tls,
-    transaction::TRANSACTION_MAX_MS,
 };
 use brink_proto::{
     ids::Name,
@@ -47,10 +46,6 @@ const WAIT_MAX_MS: i32 = 1000;
 
 /// How long nothing may come, of a partition that has more.
 const PATIENCE_MS: i32 = 20_000;
-
-/// The same, where a transaction may be open that a dead writer has left: as long as it may be, and
-/// as the coordinator takes to notice.
-const PATIENCE_OPEN_MS: i32 = TRANSACTION_MAX_MS + 15_000;
 
 /// BOUND: bytes of a batch's records; ours have at most 256 KiB.
 const RECORDS_BYTES_MAX: usize = 16 << 20;
@@ -141,15 +136,16 @@ impl Reader {
 }
 
 /// Hands out the value of each committed record of a partition, up to the end that it has now. A
-/// transaction of somebody else that is open is waited for: what is committed may lie behind its
-/// first record.
+/// transaction of somebody else that is open is waited for, so long: what is committed may lie
+/// behind its first record.
 pub(super) async fn read_all(
     link: Link,
     topic: TopicName,
     partition: i32,
+    patience_ms: i32,
     take: &mut dyn FnMut(&[u8]),
 ) -> Result<(), ReadFault> {
-    let mut reading = Reading { link, topic, partition, patience_ms: PATIENCE_OPEN_MS };
+    let mut reading = Reading { link, topic, partition, patience_ms };
     let end = reading.offset(LATEST, READ_UNCOMMITTED).await?;
     let at = reading.offset(EARLIEST, READ_UNCOMMITTED).await?;
     reading.read_between(at, end, take).await?;

@@ -24,7 +24,7 @@ use std::{
 };
 
 /// How long a transaction may stay open before its coordinator gives it up.
-pub(in crate::kafka) const TRANSACTION_MAX_MS: i32 = 30_000;
+pub(super) const TRANSACTION_MAX_MS: i32 = 30_000;
 
 /// The coordinator is asked for transactions, and not for a group of consumers.
 const OF_TRANSACTIONS: i8 = 1;

@@ -1,10 +1,9 @@
 //! Why an epoch is over, and what is told of it.
 
-use super::position;
 use crate::{
     alarms::Alarm,
     kafka::{
-        cluster::{Cluster, Topic},
+        cluster::{self, Cluster, Topic},
         contact::alarm_of,
         faults::{Verdict, told, verdict},
         link::LinkFault,
@@ -70,7 +69,7 @@ impl Fault {
             return None;
         };
         let is_of_epoch = verdict(*code) == Verdict::Forgotten;
-        Some(*topic).filter(|topic| *topic != position::topic() && !is_of_epoch)
+        Some(*topic).filter(|topic| *topic != cluster::positions() && !is_of_epoch)
     }
 
     /// The batch that a broker will never take.

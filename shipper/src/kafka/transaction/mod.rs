@@ -35,5 +35,4 @@ mod session;
 
 mod sink;
 
-pub(super) use coordinator::TRANSACTION_MAX_MS;
 pub(super) use sink::{applies, run};

@@ -10,7 +10,7 @@ use brink_proto::ids::Name;
 use kafka_protocol::{messages::TransactionalId, protocol::StrBytes};
 use std::rc::Rc;
 
-/// Where the sessions of an edge and a spool are opened. Who comes later with the same two fences
+/// Where an edge and its spool have their transactions. Who comes later with the same two fences
 /// who was there. Another box of the same name has another spool, and a volume that is drained
 /// beside it disturbs nobody.
 pub(super) struct Place {

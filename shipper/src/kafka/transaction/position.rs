@@ -11,16 +11,11 @@
 //! of the spool has written of a stream with the same name has another one.
 
 use crate::spool::{cursors::Lineage, text};
-use brink_proto::ids::{Name, Sequence, StreamId};
+use brink_proto::ids::{Sequence, StreamId};
 use serde::{Deserialize, Serialize};
 
 /// The version that is written, and the newest that is read.
 const VERSION: u32 = 1;
-
-/// The topic of positions: no topic of events, behind the same prefix.
-pub(crate) fn topic() -> Name {
-    Name::new("positions").expect("it is a name")
-}
 
 /// How far a stream is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -132,7 +127,7 @@ fn put_varint(out: &mut Vec<u8>, number: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use brink_proto::{kafka::record::records, schema::TOPICS};
+    use brink_proto::kafka::record::records;
 
     fn lineage() -> Lineage {
         Lineage {
@@ -199,10 +194,5 @@ mod tests {
         ] {
             assert!(!position.is_of(&other));
         }
-    }
-
-    #[test]
-    fn no_topic_of_events_is_called_like_that_of_positions() {
-        assert!(TOPICS.iter().all(|schema| schema.topic != topic().as_str()));
     }
 }

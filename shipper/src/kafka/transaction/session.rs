@@ -2,11 +2,11 @@
 //! carries out one transaction after the other until something is in doubt.
 
 use super::{
-    coordinator::Coordinator,
+    coordinator::{Coordinator, TRANSACTION_MAX_MS},
     fault::Fault,
     numbers::Numbers,
     place::Place,
-    position::{self, Position, Positions, PositionsError},
+    position::{Position, Positions, PositionsError},
 };
 use crate::{
     kafka::{
@@ -38,6 +38,10 @@ use std::{
 
 /// All positions are in the first partition: that of an edge must never be in another one.
 const POSITIONS_PARTITION: i32 = 0;
+
+/// How long is waited for a transaction that somebody has left open in front of our positions: as
+/// long as it may be, and as its coordinator takes to notice.
+const PATIENCE_MS: i32 = TRANSACTION_MAX_MS + 15_000;
 
 /// How long a broker may wait for its replicas.
 const REPLICAS_MAX_MS: i32 = 10_000;
@@ -83,7 +87,7 @@ impl Session {
     ) -> Result<Session, Fault> {
         let mut contact = place.dial(broker).await?;
         let cluster = look(&place, &mut contact, topics).await?;
-        let positions = position::topic();
+        let positions = cluster::positions();
         if cluster.leader(&positions, POSITIONS_PARTITION).is_none() {
             return Err(Fault::lacking(&cluster, &positions, POSITIONS_PARTITION));
         }
@@ -106,7 +110,7 @@ impl Session {
 
     /// How far its streams are, as the last committed transaction says.
     pub(super) async fn positions(&self) -> Result<Vec<Position>, Fault> {
-        let positions = position::topic();
+        let positions = cluster::positions();
         let leader = self.leader(&positions, POSITIONS_PARTITION)?;
         let link = self.place.dial(self.address(leader)?).await?;
         let topic = topic_name(&self.place.config, &positions);
@@ -115,7 +119,7 @@ impl Session {
             Ok(None) => {}
             found => last = found,
         };
-        read_all(link, topic, POSITIONS_PARTITION, &mut take).await?;
+        read_all(link, topic, POSITIONS_PARTITION, PATIENCE_MS, &mut take).await?;
         match last {
             Ok(found) => Ok(found.map(|positions| positions.streams).unwrap_or_default()),
             Err(error) => Err(Fault::Refused(format!(
@@ -137,7 +141,7 @@ impl Session {
             let topic = load.frame.batch.stream.topic;
             partitions.entry(topic).or_default().insert(load.partition);
         }
-        partitions.entry(position::topic()).or_default().insert(POSITIONS_PARTITION);
+        partitions.entry(cluster::positions()).or_default().insert(POSITIONS_PARTITION);
         if self.used.elapsed() > UNUSED_MAX {
             self.leaders.clear();
             self.coordinator.dial().await?;
@@ -198,7 +202,7 @@ impl Session {
 
     async fn produce_positions(&mut self, positions: Vec<Position>) -> Result<(), Fault> {
         let positions = Positions::new(&self.place.owner, positions);
-        let topic = position::topic();
+        let topic = cluster::positions();
         let leader = self.leader(&topic, POSITIONS_PARTITION)?;
         let doing = "write the positions";
         let payload = zstd::bulk::compress(&positions.record(), ZSTD_LEVEL)
@@ -263,13 +267,13 @@ async fn look(
     contact: &mut Link,
     topics: &BTreeSet<Name>,
 ) -> Result<Cluster, LinkFault> {
-    let all: Vec<Name> = topics.iter().copied().chain([position::topic()]).collect();
+    let all: Vec<Name> = topics.iter().copied().chain([cluster::positions()]).collect();
     cluster::look(contact, &place.config, &all).await
 }
 
 /// A topic that lets go of records by age would let go of an edge's position with them.
 async fn refuse_what_forgets(place: &Place, contact: &mut Link) -> Result<(), Fault> {
-    let topic = topic_name(&place.config, &position::topic());
+    let topic = topic_name(&place.config, &cluster::positions());
     let topic = topic.as_str();
     match cluster::setting(contact, topic, cluster::CLEANUP_POLICY).await? {
         Ok(policy) if policy == COMPACT => Ok(()),
