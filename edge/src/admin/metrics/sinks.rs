@@ -11,12 +11,13 @@ pub(super) fn sinks(board: &Board) -> Vec<Samples> {
     let of_objects =
         |name, help, value: &Counter| counter(name, help, one("objects", value.read()));
     let kafka = board.kafka.as_deref();
-    let of_kafka = |name, help, value: fn(&KafkaCounters) -> &Counter| {
-        counter(name, help, one("kafka", kafka.map_or(0, |k| value(k).read())))
-    };
     let figure = |value: fn(&KafkaCounters) -> &Counter| kafka.map_or(0, |k| value(k).read());
+    let of_kafka = |name, help, value| counter(name, help, one("kafka", figure(value)));
+    let is_so = |name, help, value| {
+        let flag = one("kafka", figure(value));
+        gauge(name, help, flag.map(|(labels, value)| (labels, value as f64)))
+    };
     let (committed, aborted) = (figure(|k| &k.committed), figure(|k| &k.aborted));
-    let (transactional, fenced) = (figure(|k| &k.transactional), figure(|k| &k.fenced));
     vec![
         of_objects("brink_sink_objects", "Objects made", &objects.objects),
         of_objects("brink_sink_object_bytes", "Bytes of objects made", &objects.object_bytes),
@@ -41,15 +42,13 @@ pub(super) fn sinks(board: &Board) -> Vec<Samples> {
                 (vec![("sink", "kafka".to_owned()), ("result", result.to_owned())], count)
             }),
         ),
-        gauge(
-            "brink_sink_transactional",
-            "1, if this start delivers in transactions",
-            one("kafka", transactional).map(|(labels, value)| (labels, value as f64)),
-        ),
-        gauge(
+        is_so("brink_sink_transactional", "1, if this start delivers in transactions", |k| {
+            &k.transactional
+        }),
+        is_so(
             "brink_sink_fenced",
             "1, if another start of the edge has taken over its transactions",
-            one("kafka", fenced).map(|(labels, value)| (labels, value as f64)),
+            |k| &k.fenced,
         ),
         of_kafka(
             "brink_sink_connects",
