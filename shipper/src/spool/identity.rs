@@ -392,6 +392,25 @@ mod tests {
     }
 
     #[test]
+    fn a_spool_keeps_its_id_until_it_is_reset() {
+        let dir = tempfile::tempdir().unwrap();
+        let open = |name, claim| SpoolFolder::open(dir.path(), edge(name), claim).unwrap().id;
+        let first = open("a", Claim::Refuse);
+        assert_eq!(open("a", Claim::Refuse), first);
+        assert_eq!(open("b", Claim::Adopt), first);
+        let drained = || SpoolFolder::open_as_it_is(dir.path(), None).unwrap().id;
+        assert_eq!(drained(), first);
+        assert_ne!(open("b", Claim::Reset), first);
+
+        // One of before there were ids: each drain finds the same, and so does the next start.
+        let mut identity = read(dir.path()).unwrap().unwrap();
+        identity.id = None;
+        write(dir.path(), &identity).unwrap();
+        let made = drained();
+        assert_eq!((drained(), open("b", Claim::Refuse)), (made.clone(), made));
+    }
+
+    #[test]
     fn a_spool_of_another_machine_or_edge_waits_for_a_person() {
         let dir = tempfile::tempdir().unwrap();
         drop(SpoolFolder::open(dir.path(), edge("a"), Claim::Refuse).unwrap());
