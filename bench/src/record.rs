@@ -42,8 +42,7 @@ const WINDOW_NANOS: u64 = WINDOW.as_nanos() as u64;
 pub(crate) struct Recorder {
     /// When recording begins, in nanoseconds since the run's start.
     from: u64,
-    intended: Histogram<u64>,
-    actual: Histogram<u64>,
+    actual: Tally,
     late: [u64; LATE_MS.len()],
     windows: Vec<Seen>,
     open: Vec<Open>,
@@ -75,8 +74,7 @@ struct Open {
 
 /// What one thread has seen, at rest.
 pub(crate) struct Recorded {
-    intended: Histogram<u64>,
-    actual: Histogram<u64>,
+    actual: Packed,
     late: [u64; LATE_MS.len()],
     windows: Vec<Seen>,
     answers: u64,
@@ -100,8 +98,7 @@ impl Recorder {
         let open = |number| Open { number, used: 0, latencies: Tally::new(), lags: Tally::new() };
         Recorder {
             from,
-            intended: histogram(),
-            actual: histogram(),
+            actual: Tally::new(),
             late: [0; LATE_MS.len()],
             windows: vec![Seen::default(); windows],
             open: (0..OPEN_WINDOWS).map(open).collect(),
@@ -164,13 +161,12 @@ impl Recorder {
 
     fn actual_latency(&mut self, due: u64, nanos: u64) {
         if due >= self.from {
-            self.actual.saturating_record(nanos.max(1));
+            self.actual.record(nanos.max(1));
         }
     }
 
     fn latency(&mut self, due: u64, nanos: u64) {
         let Some(number) = self.window_of(due) else { return };
-        self.intended.saturating_record(nanos.max(1));
         for (bound, late) in LATE_MS.iter().zip(&mut self.late) {
             if nanos <= bound * 1_000_000 {
                 break;
@@ -219,8 +215,7 @@ impl Recorder {
     pub(crate) fn finish(mut self) -> Recorded {
         (0..OPEN_WINDOWS).for_each(|at| self.close(at));
         Recorded {
-            intended: self.intended,
-            actual: self.actual,
+            actual: self.actual.pack(&mut self.scratch),
             late: self.late,
             windows: self.windows,
             answers: self.answers,

@@ -1,7 +1,7 @@
 //! One connection: one request in flight, and an answer that is whole or none.
 
 use crate::scenario::Answer;
-use mio::net::TcpStream;
+use mio::{Interest, Registry, Token, net::TcpStream};
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 use std::{cmp, io, net::SocketAddr};
 
@@ -75,6 +75,15 @@ pub(super) enum Progress<'a> {
     Garbage,
 }
 
+/// How much of a request the socket had room for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sent {
+    /// All of it.
+    All,
+    /// The rest waits: see [`Client::send_rest`].
+    InPart,
+}
+
 /// Read at once.
 const READ_BYTES: usize = 64 * 1024;
 
@@ -98,12 +107,31 @@ impl Client {
         }
     }
 
-    /// Begins to connect; the socket has to be registered.
-    pub(super) fn connect(&mut self, address: SocketAddr, now: u64) -> io::Result<&mut TcpStream> {
+    /// Begins to connect, and is told when that is done.
+    pub(super) fn connect(
+        &mut self,
+        address: SocketAddr,
+        now: u64,
+        registry: &Registry,
+        token: Token,
+    ) -> io::Result<()> {
         self.close(now);
-        let stream = TcpStream::connect(address)?;
+        let mut stream = TcpStream::connect(address)?;
+        registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
         self.state = State::Connecting { since: now };
-        Ok(self.stream.insert(stream))
+        self.stream = Some(stream);
+        Ok(())
+    }
+
+    /// Is told from now on of what it waits for. Room is there nearly always: who asks for it is
+    /// told of that with each answer that was taken before the kernel was asked.
+    pub(super) fn watch(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        let stream = self.stream.as_mut().ok_or(io::ErrorKind::NotConnected)?;
+        let interest = match self.unsent.is_empty() {
+            true => Interest::READABLE,
+            false => Interest::READABLE | Interest::WRITABLE,
+        };
+        registry.reregister(stream, token, interest)
     }
 
     /// Closes the connection, if there is one; none is tried before `until`.
@@ -134,14 +162,17 @@ impl Client {
         }
     }
 
-    /// Sends a request.
-    pub(super) fn send(&mut self, request: &[u8], flight: Flight) -> io::Result<()> {
+    /// Sends a request. What the socket has no room for has to be watched for.
+    pub(super) fn send(&mut self, request: &[u8], flight: Flight) -> io::Result<Sent> {
         self.received.clear();
         self.flight = Some(flight);
         self.requests += 1;
         let sent = self.write(request)?;
+        if sent == request.len() {
+            return Ok(Sent::All);
+        }
         self.unsent.extend_from_slice(&request[sent..]);
-        Ok(())
+        Ok(Sent::InPart)
     }
 
     /// Sends what the socket had no room for.

@@ -27,7 +27,7 @@ impl<S> Lane<S> {
     /// The request to come, if it is due.
     pub(super) fn due(&self, now: u64, end: u64) -> Option<Due> {
         if self.saturates {
-            let due = self.next.filter(|_| now < end)?;
+            let due = self.next.filter(|_| now < end && !self.free.is_empty())?;
             return Some(Due { number: due.number, at: now });
         }
         self.next.filter(|due| due.at <= now)

@@ -1,17 +1,21 @@
 //! One thread's loop: never asleep, it sends requests when they are due and takes answers.
 //!
 //! ```text
-//!  turn:  send what is due ─▶ epoll_wait(0) ─▶ for each event: take the answer, send what is due
-//!         ─▶ give up what is overdue ─▶ …
+//!  turn:  send what is due ─▶ read where an answer is awaited longest ─▶ there: take it
+//!           ▲                       │ not there, or a while ago
+//!           │                       ▼
+//!           │                    epoll_wait(0) ─▶ for each event: take the answer, send what is due
+//!           └──────────────────── give up what is overdue
 //! ```
 //!
-//! A request costs one write and one read, and its share of an epoll_wait. Sockets are registered
-//! once, edge-triggered, and never again. The clock is read where a moment is kept: before a
+//! Answers come mostly in the order of their requests, so a request costs one write and one read;
+//! who else has something is asked in turns that would do nothing, and every [`ASK_EVERY`] turns.
+//! Sockets are registered edge-triggered. The clock is read where a moment is kept: before a
 //! request is sent, behind a read, and once in a turn that does nothing.
 
 use super::{
     Drive,
-    client::{Client, Flight, Progress, Reading, Shape, State},
+    client::{Client, Flight, Progress, Reading, Sent, Shape, State},
     flights::Flights,
     lane::Lane,
 };
@@ -23,7 +27,7 @@ use crate::{
     scenario::{Scenario, Verdict},
     schedule::Due,
 };
-use mio::{Events, Interest, Poll, Token};
+use mio::{Events, Poll, Token};
 use rustix::time::{ClockId, clock_gettime};
 use std::{
     io,
@@ -80,6 +84,9 @@ const RETRY: u64 = 100_000_000;
 
 /// How often connections that are not ready are looked after.
 const CARE: u64 = 5_000_000;
+
+/// Turns behind which the kernel is asked who has something, though each has found an answer.
+const ASK_EVERY: u32 = 32;
 
 /// Nanoseconds that a turn without work takes at most; most take less than one.
 const TURN_MAX: u64 = 20_000;
@@ -148,18 +155,23 @@ impl<S: Scenario> Worker<S> {
             return Ok(self.done(0));
         }
         let mut events = Events::with_capacity(self.clients.len().max(16));
-        let mut was_quiet = false;
+        let (mut was_quiet, mut unasked) = (false, 0);
         loop {
             let (before, sent) = (self.looked, self.counts.due);
             self.send_due();
             if was_quiet && sent == self.counts.due {
                 self.idled(before);
             }
-            self.poll.poll(&mut events, Some(Duration::ZERO))?;
-            was_quiet = events.is_empty();
-            for event in &events {
-                self.handle(event.token().0, event.is_read_closed());
-                self.send_due();
+            was_quiet = !self.take_first();
+            unasked += 1;
+            if was_quiet || unasked >= ASK_EVERY {
+                unasked = 0;
+                self.poll.poll(&mut events, Some(Duration::ZERO))?;
+                was_quiet &= events.is_empty();
+                for event in &events {
+                    self.handle(event.token().0, event.is_read_closed());
+                    self.send_due();
+                }
             }
             self.give_up();
             // ORDER: both are for people; nothing else depends on when they are seen.
@@ -258,6 +270,10 @@ impl<S: Scenario> Worker<S> {
                     self.recorder.taken_up(due.at, lag);
                 }
                 self.lanes[at].next = self.lanes[at].schedule.next();
+                // What has become due since is for the next turn.
+                if self.lanes[at].due(now, self.end).is_none() {
+                    break;
+                }
                 now = self.look();
             }
         }
@@ -284,10 +300,23 @@ impl<S: Scenario> Worker<S> {
         let flight = Flight { number: due.number, due: due.at, sent: now, shape };
         self.counts.due += 1;
         self.flights.push(index);
-        match self.clients[index].send(&self.request, flight) {
+        let client = &mut self.clients[index];
+        let sent = match client.send(&self.request, flight) {
+            Ok(Sent::All) => Ok(()),
+            Ok(Sent::InPart) => client.watch(self.poll.registry(), Token(index)),
+            Err(error) => Err(error),
+        };
+        match sent {
             Ok(()) => self.counts.sent += 1,
             Err(error) => self.broke(index, &error),
         }
+    }
+
+    /// Takes the answer that is awaited longest, if it is there.
+    fn take_first(&mut self) -> bool {
+        let Some(index) = self.flights.first() else { return false };
+        self.handle(index, false);
+        self.flights.first() != Some(index)
     }
 
     /// Something has happened on a connection; the server may have said that it is the last thing.
@@ -297,7 +326,10 @@ impl<S: Scenario> Worker<S> {
             // What the event speaks of is gone already.
             State::Closed { .. } => {}
             State::Connecting { .. } => match client.finish_connecting() {
-                Ok(true) => self.set_free(index),
+                Ok(true) => match client.watch(self.poll.registry(), Token(index)) {
+                    Ok(()) => self.set_free(index),
+                    Err(error) => self.refused(index, &error),
+                },
                 Ok(false) => {}
                 Err(error) => self.refused(index, &error),
             },
@@ -452,11 +484,7 @@ impl<S: Scenario> Worker<S> {
     fn connect(&mut self, index: usize) {
         let client = &mut self.clients[index];
         let address = self.lanes[client.lane].address;
-        let interest = Interest::READABLE | Interest::WRITABLE;
-        let registry = self.poll.registry();
-        let begun = client
-            .connect(address, self.looked)
-            .and_then(|stream| registry.register(stream, Token(index), interest));
+        let begun = client.connect(address, self.looked, self.poll.registry(), Token(index));
         if let Err(error) = begun {
             self.refused(index, &error);
         }

@@ -48,9 +48,7 @@ impl Merged {
             last_answer: threads.iter().map(|thread| thread.last_answer).max().unwrap_or(0),
         };
         for thread in threads {
-            // All have the same bounds.
-            let _ = merged.intended.add(&thread.intended);
-            let _ = merged.actual.add(&thread.actual);
+            thread.actual.add_to(&mut merged.actual);
         }
         merged.add_windows(threads, recorded);
         merged
@@ -73,6 +71,7 @@ impl Merged {
             if due > 0 {
                 self.add_window(at_ms, seen(), &latencies);
             }
+            let _ = self.intended.add(&latencies);
             let _ = second.add(&latencies);
             second_due += due;
             second_answers += seen().map(|seen| seen.answers).sum::<u64>();
