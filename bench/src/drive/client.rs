@@ -2,7 +2,7 @@
 
 use crate::scenario::Answer;
 use mio::{Interest, Registry, Token, net::TcpStream};
-use rustix::net::{RecvFlags, SendFlags, recv, send};
+use rustix::net::{RecvFlags, SendFlags, recv, send, sockopt::set_tcp_congestion};
 use std::{cmp, io, net::SocketAddr};
 
 /// A connection to the server, and those that are made in its place.
@@ -154,6 +154,10 @@ impl Client {
         match stream.peer_addr() {
             Ok(_) => {
                 stream.set_nodelay(true)?;
+                // A request is a segment or two: nothing to control, and reno does nothing the
+                // quickest. What the server does with its answers is its own affair. A system that
+                // does not let us has another one.
+                let _ = set_tcp_congestion(stream, "reno");
                 self.state = State::Ready;
                 Ok(true)
             }
