@@ -1,17 +1,18 @@
 //! A start: which segments live, where the log ends, and what was torn or corrupt.
 //!
 //! A sealed segment costs one read of its summary. Where there is none, headers are walked, the
-//! segment is cut where it is torn, and it is sealed: a start never writes frames behind old ones.
+//! segment is cut where it is torn, or where a sync had failed and all was written again, and it is
+//! sealed: a start never writes frames behind old ones.
 //! Memory and time do not depend on how much waits to be delivered, but for one block per segment.
 
 use super::{
     log::{Log, Segment},
     quarantine,
     segment::{self, SEGMENT_BYTES_MIN, SUMMARY_BYTES, Summary},
-    walk,
+    walk::{self, Walked},
 };
 use crate::disk::{AlignedBuffer, Disk, DiskFile, ReadFile};
-use brink_proto::frame::FRAME_ALIGN;
+use brink_proto::frame::{BatchInfo, FRAME_ALIGN, FrameHeader};
 use std::{collections::BTreeMap, io, rc::Rc};
 
 /// What a start found.
@@ -67,7 +68,8 @@ pub(crate) async fn recover<D: Disk>(
     let mut next_generation = 1;
     let mut names = disk.list(segment::FOLDER).await?;
     names.sort();
-    for (name, bytes) in names {
+    // From the newest one back: what was written again is known before its first place is seen.
+    for (name, bytes) in names.into_iter().rev() {
         if let Some(generation) = segment::generation_of(&name, ".free") {
             next_generation = next_generation.max(generation + 1);
             let free_name = segment::free_name(generation);
@@ -86,7 +88,7 @@ pub(crate) async fn recover<D: Disk>(
         let too_small = bytes < SEGMENT_BYTES_MIN;
         let found = match too_small {
             true => None,
-            false => segment(disk, generation, bytes, &mut report).await?,
+            false => segment(disk, generation, bytes, &segments, &mut report).await?,
         };
         match found {
             Some(segment) => {
@@ -108,6 +110,7 @@ async fn segment<D: Disk>(
     disk: &D,
     generation: u32,
     bytes: u32,
+    later: &BTreeMap<u32, Segment<D::File>>,
     report: &mut RecoveryReport,
 ) -> io::Result<Option<Segment<D::File>>> {
     let name = segment::file_name(generation);
@@ -118,7 +121,11 @@ async fn segment<D: Disk>(
     file.read(u64::from(summary_at), SUMMARY_BYTES as usize, &mut block).await?;
     let summary = match Summary::decode(&block, generation) {
         Some(summary) => summary,
-        None => walk_and_seal(disk, &file, generation, summary_at, report).await?,
+        None => {
+            let mut walked = walk::walk(&file, generation, summary_at).await?;
+            cut_what_stands_again(&mut walked, later);
+            seal(disk, &file, generation, summary_at, walked, report).await?
+        }
     };
     if summary.frames == 0 {
         return Ok(None);
@@ -151,14 +158,30 @@ pub(crate) async fn read_head<F: ReadFile>(
     })
 }
 
-async fn walk_and_seal<D: Disk>(
+/// Ends a segment in front of what its life has written again in a later one. Its sync had failed
+/// here: it is seen, but no sync that comes now makes it stay. What lies behind it was written
+/// again as well, or never promised.
+fn cut_what_stands_again<F>(walked: &mut Walked, later: &BTreeMap<u32, Segment<F>>) {
+    let stands_again = |frame: &FrameHeader| {
+        let BatchInfo { stream, first_sequence, .. } = frame.batch;
+        let end = frame.batch.end_sequence();
+        let mut entries = later.values().flat_map(|segment| &segment.summary.streams);
+        entries.any(|e| e.stream == stream && e.first <= first_sequence && end <= e.end)
+    };
+    if let Some(at) = walked.frames.iter().position(stands_again) {
+        walked.cut_at(at);
+    }
+}
+
+/// Seals a segment that was walked; its corrupt ranges are set aside.
+async fn seal<D: Disk>(
     disk: &D,
     file: &D::File,
     generation: u32,
     summary_at: u32,
+    walked: Walked,
     report: &mut RecoveryReport,
 ) -> io::Result<Summary> {
-    let walked = walk::walk(file, generation, summary_at).await?;
     report.walked += 1;
     report.frames += walked.frames.len() as u64;
     for hole in &walked.holes {

@@ -80,6 +80,13 @@ pub(crate) async fn headers<F: ReadFile>(
 }
 
 impl Walked {
+    /// Ends the log in front of a frame, as if it were torn there.
+    pub(crate) fn cut_at(&mut self, frame: usize) {
+        let offset = self.frames[frame].position.offset();
+        self.cut(frame, offset);
+        self.holes.retain(|hole| hole.from < offset);
+    }
+
     /// Ends the log at `end`, behind its first `kept` frames.
     fn cut(&mut self, kept: usize, end: u32) {
         self.torn += (self.frames.len() - kept) as u32;
@@ -113,8 +120,7 @@ async fn cut_at_first_torn_payload<F: ReadFile>(
         let offset = frame.position.offset();
         file.read(u64::from(offset), frame.frame_bytes(), &mut bytes).await?;
         if !has_sound_payload(&frame, &bytes) {
-            walked.cut(at, offset);
-            walked.holes.retain(|hole| hole.from < offset);
+            walked.cut_at(at);
             break;
         }
     }

@@ -2,8 +2,16 @@
 //!
 //! What was written is not durable before a sync, and names not before theirs. At a crash each
 //! 512-byte sector of what was not synced is kept or lost by chance, and so is each name.
+//!
+//! A sync that fails takes what it was to write for written, as Linux does: it is seen, no later
+//! sync of the file makes it durable, whoever asks, and a crash may lose it. What is written again
+//! is what the next sync writes.
 
-use super::{clock::SimClock, random::Random};
+use super::{
+    clock::SimClock,
+    fault::{Failed, Fault, Operations},
+    random::Random,
+};
 use brink_shipper::disk::{AlignedBuffer, Disk, DiskFile, ReadFile, Timer};
 use std::{
     cell::{Cell, RefCell},
@@ -30,17 +38,6 @@ pub struct Faults {
     pub slowest: Duration,
 }
 
-/// Operations that fail, by their number: all that change something count.
-#[derive(Debug, Clone, Copy)]
-pub struct Fault {
-    /// The first one, counted from when this was said.
-    pub at: u64,
-    /// How many, from that one on.
-    pub count: u64,
-    /// How.
-    pub kind: ErrorKind,
-}
-
 /// A disk.
 #[derive(Clone)]
 pub struct SimDisk {
@@ -60,9 +57,12 @@ struct Shared {
     /// Counts up at each crash: files of an earlier life are dead.
     life: Cell<u64>,
     syncs: Cell<u64>,
-    fault: Cell<Option<Fault>>,
-    /// Operations since the fault was said.
-    operations: Cell<u64>,
+    /// Sectors whose sync had failed, and that nobody wrote again before a crash.
+    forgot: Cell<u64>,
+    /// Those that change something.
+    changes: Operations,
+    /// Those that look: at names, at sizes, at what was written.
+    reads: Operations,
 }
 
 #[derive(Clone, Default)]
@@ -70,6 +70,8 @@ struct Contents {
     bytes: Vec<u8>,
     /// Sectors as they were when they were synced last, for those that were written since.
     unsynced: BTreeMap<usize, Vec<u8>>,
+    /// The same for those that a sync was to write that failed: the next one passes them over.
+    forgotten: BTreeMap<usize, Vec<u8>>,
     /// Blocks whose room was given back.
     holes: BTreeSet<usize>,
 }
@@ -87,7 +89,9 @@ impl Contents {
     /// Puts bytes into a sector, which may be lost until they are synced.
     fn put(&mut self, at: usize, bytes: &[u8]) {
         let place = &mut self.bytes[at..at + bytes.len()];
-        self.unsynced.entry(at / SECTOR).or_insert_with(|| place.to_vec());
+        let forgotten = self.forgotten.remove(&(at / SECTOR));
+        let before = self.unsynced.entry(at / SECTOR);
+        before.or_insert_with(|| forgotten.unwrap_or_else(|| place.to_vec()));
         place.copy_from_slice(bytes);
     }
 }
@@ -127,8 +131,9 @@ impl SimDisk {
             next: Cell::new(0),
             life: Cell::new(0),
             syncs: Cell::new(0),
-            fault: Cell::new(None),
-            operations: Cell::new(0),
+            forgot: Cell::new(0),
+            changes: Operations::default(),
+            reads: Operations::default(),
         };
         SimDisk { shared: Rc::new(shared) }
     }
@@ -138,27 +143,32 @@ impl SimDisk {
         self.shared.faults.set(faults);
     }
 
-    /// Which operations fail from now on.
+    /// Which operations that change something fail from now on.
     pub fn set_fault(&self, fault: Option<Fault>) {
-        self.shared.fault.set(fault);
-        self.shared.operations.set(0);
+        self.shared.changes.set_fault(fault);
     }
 
-    /// Operations since a fault was said, or unsaid.
+    /// Which operations that look at something fail from now on.
+    pub fn set_read_fault(&self, fault: Option<Fault>) {
+        self.shared.reads.set_fault(fault);
+    }
+
+    /// Operations that change something, since a fault of them was said, or unsaid.
     #[must_use]
     pub fn operations(&self) -> u64 {
-        self.shared.operations.get()
+        self.shared.changes.count()
     }
 
-    /// Counts an operation, which may be one that fails.
-    fn operate(&self) -> io::Result<()> {
-        let number = self.shared.operations.replace(self.shared.operations.get() + 1);
-        match self.shared.fault.get() {
-            Some(Fault { at, count, kind }) if number >= at && number - at < count => {
-                Err(io::Error::new(kind, format!("operation {number} fails")))
-            }
-            _ => Ok(()),
-        }
+    /// Operations that look at something, since a fault of them was said, or unsaid.
+    #[must_use]
+    pub fn reads(&self) -> u64 {
+        self.shared.reads.count()
+    }
+
+    /// The last change that failed since a fault was said.
+    #[must_use]
+    pub fn failed(&self) -> Option<Failed> {
+        self.shared.changes.failed()
     }
 
     /// Syncs that were done.
@@ -167,17 +177,25 @@ impl SimDisk {
         self.shared.syncs.get()
     }
 
+    /// Sectors whose sync had failed, and that nobody wrote again before a crash: those that it
+    /// took had been seen by whoever started between.
+    #[must_use]
+    pub fn forgot(&self) -> u64 {
+        self.shared.forgot.get()
+    }
+
     /// The power fails: what was not synced survives by chance.
     pub fn crash(&self) {
         let shared = &self.shared;
         shared.life.set(shared.life.get() + 1);
         for contents in shared.files.borrow_mut().values_mut() {
-            for (sector, before) in std::mem::take(&mut contents.unsynced) {
-                if shared.random.chance(50) {
-                    let at = sector * SECTOR;
-                    contents.bytes[at..at + before.len()].copy_from_slice(&before);
-                    contents.holes.remove(&(at / BLOCK));
-                }
+            let forgotten = std::mem::take(&mut contents.forgotten);
+            shared.forgot.set(shared.forgot.get() + forgotten.len() as u64);
+            let unsure = std::mem::take(&mut contents.unsynced).into_iter().chain(forgotten);
+            for (sector, before) in unsure.filter(|_| shared.random.chance(50)) {
+                let at = sector * SECTOR;
+                contents.bytes[at..at + before.len()].copy_from_slice(&before);
+                contents.holes.remove(&(at / BLOCK));
             }
         }
         let now = shared.names.borrow().clone();
@@ -200,7 +218,8 @@ impl SimDisk {
         *shared.durable_names.borrow_mut() = survived;
     }
 
-    /// The process dies, and the machine lives: everything written is kept.
+    /// The process dies, and the machine lives: everything written is kept, but for what a sync
+    /// that failed has left to be seen.
     pub fn kill(&self) {
         let shared = &self.shared;
         shared.life.set(shared.life.get() + 1);
@@ -208,16 +227,6 @@ impl SimDisk {
             contents.unsynced.clear();
         }
         *shared.durable_names.borrow_mut() = shared.names.borrow().clone();
-    }
-
-    /// Turns one bit round, in a file whose name ends so, if there is one.
-    pub fn flip(&self, ending: &str, at: usize) -> bool {
-        let names = self.shared.names.borrow();
-        let number = names.iter().find(|(name, _)| name.ends_with(ending)).map(|(_, n)| *n);
-        let mut files = self.shared.files.borrow_mut();
-        let contents = number.and_then(|number| files.get_mut(&number));
-        let byte = contents.and_then(|contents| contents.bytes.get_mut(at));
-        byte.map(|byte| *byte ^= 1).is_some()
     }
 
     /// Changes the bytes of the file whose name ends so, as nobody should.
@@ -281,7 +290,10 @@ impl Disk for SimDisk {
 
     async fn create(&self, name: &str, bytes: u64) -> io::Result<SimFile> {
         self.work().await;
-        self.operate()?;
+        self.shared.changes.begin("create", name, None)?;
+        if self.shared.names.borrow().contains_key(name) {
+            return Err(ErrorKind::AlreadyExists.into());
+        }
         let capacity = self.shared.faults.get().capacity;
         if capacity.is_some_and(|capacity| self.used() + bytes > capacity) {
             return Err(ErrorKind::StorageFull.into());
@@ -294,12 +306,13 @@ impl Disk for SimDisk {
     }
 
     async fn open(&self, name: &str) -> io::Result<SimFile> {
+        self.shared.reads.begin("open", name, None)?;
         let number = self.shared.names.borrow().get(name).copied();
         number.map(|number| self.open_number(number)).ok_or_else(|| not_found(name))
     }
 
     async fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        self.operate()?;
+        self.shared.changes.begin("rename", from, None)?;
         let mut names = self.shared.names.borrow_mut();
         let number = names.remove(from).ok_or_else(|| not_found(from))?;
         names.insert(to.to_owned(), number);
@@ -307,12 +320,13 @@ impl Disk for SimDisk {
     }
 
     async fn remove(&self, name: &str) -> io::Result<()> {
-        self.operate()?;
+        self.shared.changes.begin("remove", name, None)?;
         let removed = self.shared.names.borrow_mut().remove(name);
         removed.map(|_| ()).ok_or_else(|| not_found(name))
     }
 
     async fn list(&self, folder: &str) -> io::Result<Vec<(String, u64)>> {
+        self.shared.reads.begin("list", folder, None)?;
         let files = self.shared.files.borrow();
         let prefix = if folder.is_empty() { String::new() } else { format!("{folder}/") };
         let inside = |(name, number): (&String, &u64)| {
@@ -323,6 +337,7 @@ impl Disk for SimDisk {
     }
 
     async fn allocated(&self, name: &str) -> io::Result<u64> {
+        self.shared.reads.begin("allocated", name, None)?;
         let number = self.shared.names.borrow().get(name).copied();
         let files = self.shared.files.borrow();
         let contents = number.and_then(|number| files.get(&number));
@@ -331,7 +346,7 @@ impl Disk for SimDisk {
 
     async fn free(&self, name: &str, ranges: &[(u64, u64)]) -> io::Result<()> {
         self.work().await;
-        self.operate()?;
+        self.shared.changes.begin("free", name, None)?;
         let number = self.shared.names.borrow().get(name).copied();
         let mut files = self.shared.files.borrow_mut();
         let contents = number.and_then(|number| files.get_mut(&number));
@@ -348,7 +363,7 @@ impl Disk for SimDisk {
 
     async fn sync_names(&self, folder: &str) -> io::Result<()> {
         self.work().await;
-        self.operate()?;
+        self.shared.changes.begin("sync_names", folder, None)?;
         let inside = |name: &str| match folder {
             "" => !name.contains('/'),
             folder => name.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/')),
@@ -367,10 +382,18 @@ impl SimFile {
     fn is_alive(&self) -> bool {
         self.life == self.disk.shared.life.get()
     }
+
+    /// Counts an operation on it.
+    fn begin(&self, operations: &Operations, what: &'static str) -> io::Result<()> {
+        let names = self.disk.shared.names.borrow();
+        let name = names.iter().find(|(_, number)| **number == self.number);
+        operations.begin(what, name.map_or("", |(name, _)| name), Some(self.number))
+    }
 }
 
 impl ReadFile for SimFile {
     async fn read(&self, offset: u64, bytes: usize, out: &mut Vec<u8>) -> io::Result<()> {
+        self.begin(&self.disk.shared.reads, "read")?;
         let files = self.disk.shared.files.borrow();
         let contents = files.get(&self.number).ok_or(ErrorKind::NotFound)?;
         let from = (offset as usize).min(contents.bytes.len());
@@ -387,7 +410,7 @@ impl DiskFile for SimFile {
     async fn write(&self, offset: u64, buffer: SimBuffer) -> io::Result<()> {
         let shared = &self.disk.shared;
         self.disk.work().await;
-        self.disk.operate()?;
+        self.begin(&shared.changes, "write")?;
         if !self.is_alive() || shared.random.chance(shared.faults.get().write_errors) {
             return Err(io::Error::other("the disk refuses a write"));
         }
@@ -413,15 +436,22 @@ impl DiskFile for SimFile {
     async fn sync(&self) -> io::Result<()> {
         let shared = &self.disk.shared;
         self.disk.work().await;
-        self.disk.operate()?;
-        if !self.is_alive() || shared.random.chance(shared.faults.get().sync_errors) {
-            // What could not be written may be dropped by the kernel: it is neither old nor new.
-            return Err(io::Error::other("the disk refuses a sync"));
+        let begun = self.begin(&shared.changes, "sync");
+        if !self.is_alive() {
+            return Err(io::Error::other("the file is one of an earlier life"));
         }
-        shared.syncs.set(shared.syncs.get() + 1);
+        let is_refused = shared.random.chance(shared.faults.get().sync_errors);
+        let synced = match begun {
+            Ok(()) if is_refused => Err(io::Error::other("the disk refuses a sync")),
+            begun => begun,
+        };
         let mut files = shared.files.borrow_mut();
         let contents = files.get_mut(&self.number).ok_or(ErrorKind::NotFound)?;
-        contents.unsynced.clear();
-        Ok(())
+        let written = std::mem::take(&mut contents.unsynced);
+        match synced {
+            Ok(()) => shared.syncs.set(shared.syncs.get() + 1),
+            Err(_) => contents.forgotten.extend(written),
+        }
+        synced
     }
 }

@@ -8,6 +8,7 @@
 pub mod clock;
 pub mod disk;
 pub mod executor;
+pub mod fault;
 pub mod network;
 pub mod random;
 pub mod ring;

@@ -16,6 +16,7 @@ use brink_shipper::{
     intake::{self, SealedBatch, ShardEnd},
     spool::{
         Connections, RecoveryReport, Spool, SpoolConfig, SpoolCounters,
+        cursors::SinkCursor,
         port::{self, Command, Notice, ReadEnd, ReadFault, SinkEnd},
     },
 };
@@ -73,6 +74,8 @@ pub struct Lone {
     pub counters: Arc<SpoolCounters>,
     /// What the start found.
     pub report: RecoveryReport,
+    /// What of that the sink had behind it.
+    pub cursor: SinkCursor,
     incarnation: u64,
     next: BTreeMap<Name, u64>,
     /// By ticket, the stream and the sequence behind the batch.
@@ -124,6 +127,7 @@ impl Lone {
         };
         let spool = block_on(opened, || clock.move_to(clock.nanos() + 1000))?;
         let report = spool.report().clone();
+        let (cursor, _) = spool.sink_start(SINK);
         let mut executor = Executor::default();
         let (append, serve) = spool.into_tasks();
         executor.spawn(append);
@@ -138,6 +142,7 @@ impl Lone {
             alarms,
             counters,
             report,
+            cursor,
             incarnation,
             next: BTreeMap::new(),
             handed: Vec::new(),
@@ -249,14 +254,26 @@ impl Lone {
     /// # Panics
     /// When no answer comes.
     pub fn read(&mut self, frame: FrameHeader) -> Result<(), ReadFault> {
-        assert!(self.reads.try_request(frame), "reads are taken one at a time");
+        let mut results = self.read_all(&[frame]);
+        results.pop().expect("one answer to one request")
+    }
+
+    /// Reads frames that are asked for at once.
+    ///
+    /// # Panics
+    /// When an answer does not come.
+    pub fn read_all(&mut self, frames: &[FrameHeader]) -> Vec<Result<(), ReadFault>> {
+        let asked = frames.iter().all(|frame| self.reads.try_request(*frame));
+        assert!(asked, "there is room for the requests");
+        let mut results = Vec::new();
         for _ in 0..100 {
             self.run(10);
-            if let Some(reply) = self.reads.try_read() {
-                return reply.result;
+            results.extend(std::iter::from_fn(|| self.reads.try_read()).map(|reply| reply.result));
+            if results.len() == frames.len() {
+                return results;
             }
         }
-        panic!("no answer to a read of {}", frame.position);
+        panic!("{} answers to {} reads", results.len(), frames.len());
     }
 }
 
