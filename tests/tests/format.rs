@@ -200,8 +200,16 @@ fn what_a_newer_build_wrote_is_refused_and_left_untouched() {
     let frame = |ground: &Ground| ground.disk.edit(SEGMENT, |b| newer(&mut b[4096..4096 + 256]));
     let summary =
         |ground: &Ground| ground.disk.edit(SEGMENT, |b| newer(&mut b[SEGMENT_BYTES - 16384..]));
-    // Its checksum does not cover the version.
-    let cursors = |ground: &Ground| ground.disk.edit("cursors", |b| b[SLOT_BYTES + 7] += 1);
+    // The checksum of the first version left the version out; that of a later one does not.
+    let cursors = |ground: &Ground| {
+        ground.disk.edit("cursors", |bytes| {
+            let slot = &mut bytes[SLOT_BYTES..];
+            slot[7] += 1;
+            let end = 64 + u32::from_le_bytes([slot[12], slot[13], slot[14], slot[15]]) as usize;
+            let crc = crc32c(&[&slot[..8], &slot[12..end]].concat());
+            put(slot, 8, &crc.to_le_bytes());
+        });
+    };
     type Change<'a> = (&'a str, bool, &'a dyn Fn(&Ground));
     let changes: [Change<'_>; 4] = [
         ("head", true, &head),

@@ -4,7 +4,11 @@
 use brink_proto::frame::{FrameHeader, HEADER_BYTES};
 use brink_shipper::{
     alarms::Alarm,
-    spool::port::{Notice, ReadFault},
+    spool::{
+        cursors::SLOT_BYTES,
+        port::{Command, Notice, ReadFault},
+        segment::SUMMARY_BYTES,
+    },
 };
 use brink_tests::sim::{
     spool::{Ground, Lone, config, frames},
@@ -81,4 +85,76 @@ fn a_bit_that_flips_in_a_header_or_a_payload_costs_that_frame_and_is_told() {
         let kept = format!("quarantine/0000000001-{from:010}.bytes");
         assert!(ground.disk.names().contains(&kept), "byte {at}: {:?}", ground.disk.names());
     }
+}
+
+#[test]
+fn a_bit_that_flips_in_a_head_or_a_summary_costs_nothing_and_stops_no_start() {
+    let (ground, frames) = log();
+    drop(Lone::start(&ground, config(2)).expect("it starts, and seals the segment"));
+    ground.disk.kill();
+    let mut sealed = Vec::new();
+    ground.disk.edit(SEGMENT, |bytes| sealed = bytes.to_vec());
+    let summary_at = sealed.len() - SUMMARY_BYTES as usize;
+    for (block, at) in [0, summary_at].into_iter().flat_map(|b| (b..b + 24).map(move |at| (b, at)))
+    {
+        for bit in 0..8 {
+            ground.disk.edit(SEGMENT, |bytes| bytes[at] ^= 1 << bit);
+            let what = format!("bit {bit} of byte {}, block at {block}", at - block);
+            let started = Lone::start(&ground, config(3));
+            let mut next = started.unwrap_or_else(|error| panic!("{what}: {error}"));
+            assert_eq!(next.report.walked, u32::from(block > 0), "{what}");
+            assert!(next.told_all() == all(&frames) && is_quiet(&next), "{what}");
+            drop(next);
+            ground.disk.kill();
+            ground.disk.edit(SEGMENT, |bytes| bytes.copy_from_slice(&sealed));
+        }
+    }
+}
+
+/// What a sink delivers of what it is told, from its cursor on.
+fn delivered(spool: &mut Lone) -> Vec<FrameHeader> {
+    let told = spool.told_all();
+    let is_behind = |frame: &&FrameHeader| {
+        let mark = spool.cursor.delivered.get(&frame.batch.stream);
+        mark.is_none_or(|mark| frame.batch.end_sequence() > *mark)
+    };
+    frames(&told).filter(is_behind).copied().collect()
+}
+
+#[test]
+fn a_bit_that_flips_in_one_cursor_slot_leaves_the_other_and_in_both_delivers_again() {
+    let (ground, frames) = log();
+    let mut spool = Lone::start(&ground, config(2)).expect("it starts");
+    assert_eq!(spool.told_all().len(), 9);
+    // The first start has made its sink known in slot 1.
+    for frame in [frames[2], frames[5]] {
+        let ends = vec![(frame.batch.stream, frame.batch.end_sequence())];
+        assert!(spool.decide(&Command::Advance { ends }));
+    }
+    drop(spool);
+    ground.disk.kill();
+    let flip = |slot: usize, at: usize, bit: u32| {
+        ground.disk.edit("cursors", |bytes| bytes[slot * SLOT_BYTES + at] ^= 1 << bit);
+    };
+    let mut next = Lone::start(&ground, config(3)).expect("it starts");
+    assert_eq!(delivered(&mut next), frames[6..]);
+    // What is left is the newer decision, or the older one.
+    for (slot, rest) in [(0, &frames[6..]), (1, &frames[3..])] {
+        for at in (0..24).chain([70]) {
+            for bit in 0..8 {
+                flip(slot, at, bit);
+                let what = format!("slot {slot}, bit {bit} of byte {at}");
+                let started = Lone::start(&ground, config(3));
+                let mut next = started.unwrap_or_else(|error| panic!("{what}: {error}"));
+                assert!(!next.report.cursors_lost && is_quiet(&next), "{what}");
+                assert_eq!(delivered(&mut next), rest, "{what}");
+                flip(slot, at, bit);
+            }
+        }
+    }
+    flip(0, 70, 0);
+    flip(1, VERSION_AT, 1);
+    let mut next = Lone::start(&ground, config(3)).expect("it starts");
+    assert!(next.report.cursors_lost && next.alarms.state(Alarm::CursorsLost).0);
+    assert_eq!(delivered(&mut next), frames);
 }

@@ -12,6 +12,10 @@
 //!
 //! A cursor is durable before anything that it allows is done: before a segment is recycled, and a
 //! seal before its object is encoded. A write that tears leaves the other slot.
+//!
+//! The first version's checksum leaves the version out. That of every later one begins with the
+//! eight bytes at 0, so that no flipped bit makes a newer slot of one of ours: a newer slot that is
+//! sound stops a start, and one that is not is a slot that cannot be read.
 
 use super::{chain::Chain, segment::StreamSummary, text};
 use crate::{
@@ -32,6 +36,7 @@ pub const FILE_NAME: &str = "cursors";
 pub const SLOT_BYTES: usize = 1 << 20;
 
 const MAGIC: [u8; 8] = *b"BRNKCUR\x01";
+const COVERED_FROM: usize = 12;
 const TEXT_FROM: usize = 64;
 
 /// An object that was decided on: which events it holds is durable before it is encoded.
@@ -240,7 +245,14 @@ impl<D: Disk> CursorFile<D> {
             return Ok((CursorFile { disk, file, writes: 0 }, Cursors::default(), Found::Fresh));
         }
         let file = disk.open(FILE_NAME).await?;
-        let Slots { writes, cursors, found, .. } = Slots::read(&file).await?;
+        let Slots { writes, cursors, found, broken } = Slots::read(&file).await?;
+        if let (Found::Sound, [slot]) = (found, broken.as_slice()) {
+            // Nobody can tell which: the slot that is left may be the older one.
+            tracing::warn!(
+                slot,
+                "a slot of the cursors is not sound, torn or forgotten by the disk"
+            );
+        }
         Ok((CursorFile { disk, file, writes }, cursors, found))
     }
 
@@ -274,38 +286,45 @@ pub fn fill_slot(slot: &mut [u8], writes: u64, text: &[u8]) {
     slot[12..16].copy_from_slice(&(text.len() as u32).to_le_bytes());
     slot[16..24].copy_from_slice(&writes.to_le_bytes());
     slot[TEXT_FROM..TEXT_FROM + text.len()].copy_from_slice(text);
-    let crc = crc32c::crc32c(&slot[12..TEXT_FROM + text.len()]);
+    let crc = crc32c::crc32c(&slot[COVERED_FROM..TEXT_FROM + text.len()]);
     slot[8..12].copy_from_slice(&crc.to_le_bytes());
 }
 
 /// Which write made a slot, and what it says; nothing when it is not sound.
 #[must_use]
 pub fn read_slot(slot: &[u8]) -> Option<(u64, Cursors)> {
-    let number = |at: usize| slot.get(at..at + 4)?.try_into().ok().map(u32::from_le_bytes);
-    if slot.get(..8)? != MAGIC {
+    let covered = covered(slot)?;
+    if slot.get(..8)? != MAGIC || crc32c::crc32c(covered) != number(slot, 8)? {
         return None;
     }
-    let end = TEXT_FROM.checked_add(number(12)? as usize)?;
-    if crc32c::crc32c(slot.get(12..end)?) != number(8)? {
-        return None;
-    }
-    let writes = u64::from_le_bytes(slot.get(16..24)?.try_into().ok()?);
-    Some((writes, serde_json::from_slice(slot.get(TEXT_FROM..end)?).ok()?))
+    let writes = u64::from_le_bytes(covered.get(4..12)?.try_into().ok()?);
+    Some((writes, serde_json::from_slice(covered.get(TEXT_FROM - COVERED_FROM..)?).ok()?))
 }
 
 /// Whoever wrote a newer version knows more than we do. One that is not sound may be anything, and
 /// leaves the other slot.
 fn refuse_newer(slot: &[u8]) -> io::Result<()> {
-    let Some(version) = slot.get(7).copied().filter(|version| *version > MAGIC[7]) else {
-        return Ok(());
-    };
-    let mut ours = slot.to_vec();
-    ours[7] = MAGIC[7];
-    if read_slot(&ours).is_none() {
-        return Ok(());
-    }
+    let Some(version) = newer_version(slot) else { return Ok(()) };
     let text = format!("the cursors have version {version}, which is newer");
     Err(io::Error::new(io::ErrorKind::Unsupported, text))
+}
+
+/// The version of a sound slot that this build does not know.
+fn newer_version(slot: &[u8]) -> Option<u8> {
+    let front = slot.get(..8)?;
+    let crc = crc32c::crc32c_append(crc32c::crc32c(front), covered(slot)?);
+    let is_newer = front[..7] == MAGIC[..7] && front[7] > MAGIC[7];
+    (is_newer && crc == number(slot, 8)?).then_some(front[7])
+}
+
+/// What lies behind the checksum of a slot, up to the end of its text.
+fn covered(slot: &[u8]) -> Option<&[u8]> {
+    let end = TEXT_FROM.checked_add(number(slot, 12)? as usize)?;
+    slot.get(COVERED_FROM..end)
+}
+
+fn number(slot: &[u8], at: usize) -> Option<u32> {
+    slot.get(at..at + 4)?.try_into().ok().map(u32::from_le_bytes)
 }
 
 fn is_false(flag: &bool) -> bool {
@@ -427,7 +446,7 @@ mod tests {
         let mut slot = vec![0xAA; SLOT_BYTES];
         fill_slot(&mut slot, 9, &text);
         assert_eq!(read_slot(&slot), Some((9, cursors(42))));
-        for at in [0, 8, 12, 16, TEXT_FROM, TEXT_FROM + text.len() - 1] {
+        for at in [0, 7, 8, 12, 16, TEXT_FROM, TEXT_FROM + text.len() - 1] {
             slot[at] ^= 1;
             assert_eq!(read_slot(&slot), None, "byte {at}");
             slot[at] ^= 1;
@@ -435,5 +454,23 @@ mod tests {
         for end in [0, 7, 23, TEXT_FROM, TEXT_FROM + text.len() - 1] {
             assert_eq!(read_slot(&slot[..end]), None, "{end} bytes");
         }
+    }
+
+    #[test]
+    fn a_slot_is_newer_when_its_checksum_says_so_and_not_when_a_bit_flips() {
+        let text = serde_json::to_vec(&cursors(42)).unwrap();
+        let mut slot = vec![0; SLOT_BYTES];
+        fill_slot(&mut slot, 9, &text);
+        for bit in 1..8 {
+            slot[7] ^= 1 << bit;
+            assert_eq!((newer_version(&slot), read_slot(&slot)), (None, None), "bit {bit}");
+            slot[7] ^= 1 << bit;
+        }
+        slot[7] = 2;
+        let front = crc32c::crc32c(&slot[..8]);
+        let crc = crc32c::crc32c_append(front, covered(&slot).unwrap());
+        slot[8..12].copy_from_slice(&crc.to_le_bytes());
+        assert_eq!((newer_version(&slot), read_slot(&slot)), (Some(2), None));
+        assert_eq!(newer_version(&slot[..TEXT_FROM + text.len() - 1]), None);
     }
 }
