@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 pub enum Alarm {
     /// The spool is at its quota, or its disk is full: events are shed by class.
     SpoolFull,
-    /// A write or sync of the spool failed; the segment was fenced.
+    /// The disk failed a write, a sync or a read of the spool; a segment that it did not take was
+    /// fenced.
     SpoolDisk,
     /// One topic of one sink holds half of the spool's quota: `held` in `/status` names them.
     LogHeld,
@@ -112,7 +113,9 @@ impl Alarm {
             Alarm::SpoolFull => {
                 "free the disk, raise [spool] quota_bytes, or see why delivery lags"
             }
-            Alarm::SpoolDisk => "see the kernel log for the disk; writing goes on in a new segment",
+            Alarm::SpoolDisk => {
+                "see the kernel log for the disk; all that failed is tried again, writing in a new segment"
+            }
             Alarm::LogHeld => {
                 "let the sink deliver that topic, or events of all are shed in the end"
             }

@@ -11,8 +11,11 @@ use brink_shipper::{
     },
 };
 use brink_tests::sim::{
+    fault::Fault,
     spool::{Ground, Lone, config, frames},
 };
+use std::io::ErrorKind;
+
 /// A log of nine frames in three groups, of which the last one is the last group; killed.
 fn log() -> (Ground, Vec<FrameHeader>) {
     let ground = Ground::new(0);
@@ -157,4 +160,134 @@ fn a_bit_that_flips_in_one_cursor_slot_leaves_the_other_and_in_both_delivers_aga
     let mut next = Lone::start(&ground, config(3)).expect("it starts");
     assert!(next.report.cursors_lost && next.alarms.state(Alarm::CursorsLost).0);
     assert_eq!(delivered(&mut next), frames);
+}
+
+/// Reads that fail: so many, from one on.
+fn unread(at: u64, count: u64) -> Option<Fault> {
+    Some(Fault { at, count, kind: ErrorKind::Other })
+}
+
+#[test]
+fn a_read_that_fails_stops_a_start_and_the_next_one_finds_all() {
+    for at in 0.. {
+        let (ground, frames) = log();
+        ground.disk.set_read_fault(unread(at, 1));
+        let started = Lone::start(&ground, config(2)).map(|_| ());
+        let is_past_the_end = ground.disk.reads() <= at;
+        assert_eq!(started.is_ok(), is_past_the_end, "read {at}: {started:?}");
+        ground.disk.set_read_fault(None);
+        ground.disk.kill();
+        let mut next = Lone::start(&ground, config(3)).expect("it starts");
+        assert!(next.told_all() == all(&frames) && is_quiet(&next), "read {at}");
+        assert!(!next.report.cursors_lost, "read {at}");
+        if is_past_the_end {
+            assert!(at > 12, "{at} reads");
+            break;
+        }
+    }
+}
+
+#[test]
+fn a_payload_that_cannot_be_read_now_is_read_when_the_disk_answers_again() {
+    let (ground, frames) = log();
+    let mut spool = Lone::start(&ground, config(2)).expect("it starts");
+    assert_eq!(spool.told_all(), all(&frames));
+    let state = |spool: &Lone| spool.alarms.state(Alarm::SpoolDisk);
+    ground.disk.set_read_fault(unread(0, 1));
+    assert_eq!(spool.read(frames[4]), Err(ReadFault::Disk));
+    assert_eq!(state(&spool), (true, 1));
+    assert_eq!(spool.read(frames[4]), Ok(()));
+    assert_eq!(state(&spool), (false, 1));
+    // Several are read as one, and by themselves when that fails: one place is one frame's trouble.
+    ground.disk.set_read_fault(unread(0, 1));
+    assert_eq!(spool.read_all(&frames[..4]), [Ok(()); 4]);
+    assert_eq!(state(&spool), (false, 1));
+    ground.disk.set_read_fault(unread(0, 2));
+    let of_first = [Err(ReadFault::Disk), Ok(()), Ok(()), Ok(())];
+    assert_eq!(spool.read_all(&frames[..4]), of_first);
+    // Nothing of it passes while the disk is away, whatever else it does, and all of it afterwards.
+    ground.disk.set_read_fault(unread(0, u64::MAX));
+    assert_eq!(spool.read_all(&frames), [Err(ReadFault::Disk); 9]);
+    assert!(spool.append("a", 1000));
+    spool.run(300);
+    assert!(state(&spool).0 && spool.durable().len() == 1, "it writes, and is not well");
+    ground.disk.set_read_fault(None);
+    assert_eq!(spool.read_all(&frames), [Ok(()); 9]);
+    assert!(is_quiet(&spool));
+    assert!(!ground.disk.names().iter().any(|name| name.starts_with("quarantine")));
+}
+
+#[test]
+fn headers_that_cannot_be_read_now_are_read_again_and_nothing_is_passed_over() {
+    let ground = Ground::new(0);
+    let mut spool = Lone::start(&ground, config(1)).expect("the disk works");
+    for _ in 0..30 {
+        assert!(spool.append("a", 60_000));
+        spool.run(60);
+    }
+    spool.run(200);
+    let told = spool.told_all();
+    assert_eq!(frames(&told).count(), 30);
+    drop(spool);
+    ground.disk.kill();
+    let is_disk_up = |spool: &Lone| spool.alarms.state(Alarm::SpoolDisk).0;
+    for at in 0.. {
+        let mut next = Lone::start(&ground, config(2)).expect("it starts");
+        ground.disk.set_read_fault(unread(at, 2));
+        assert_eq!(next.told_all(), told, "read {at}");
+        let is_past_the_end = ground.disk.reads() <= at;
+        let raised = next.alarms.state(Alarm::SpoolDisk).1;
+        assert_eq!(raised == 0, is_past_the_end, "read {at}");
+        assert!(is_quiet(&next), "read {at}");
+        drop(next);
+        ground.disk.set_read_fault(None);
+        ground.disk.kill();
+        if is_past_the_end {
+            assert!(at > 20, "{at} reads");
+            break;
+        }
+    }
+    let mut next = Lone::start(&ground, config(2)).expect("it starts");
+    ground.disk.set_read_fault(unread(10, u64::MAX));
+    let before = next.told_all();
+    assert!(before.len() < 30 && told.starts_with(&before) && is_disk_up(&next), "{before:?}");
+    ground.disk.set_read_fault(None);
+    assert_eq!(next.told_all(), told[before.len()..]);
+    assert!(is_quiet(&next));
+}
+
+#[test]
+fn the_copy_of_what_no_sink_can_deliver_is_whole_before_anybody_goes_on() {
+    let one = |at| Some(Fault { at, count: 1, kind: ErrorKind::Other });
+    for fails in ["reads", "changes"] {
+        for at in 0.. {
+            let what = format!("{at} of {fails}");
+            let (ground, frames) = log();
+            let mut spool = Lone::start(&ground, config(2)).expect("it starts");
+            assert_eq!(spool.told_all().len(), 9);
+            let is_reads = fails == "reads";
+            ground.disk.set_read_fault(one(at).filter(|_| is_reads));
+            ground.disk.set_fault(one(at).filter(|_| !is_reads));
+            let frame = frames[4];
+            let is_kept = spool.decide(&Command::Keep { frame });
+            let count = if is_reads { ground.disk.reads() } else { ground.disk.operations() };
+            assert_eq!(is_kept, count <= at, "{what}");
+            assert_eq!(spool.alarms.state(Alarm::SpoolDisk).0, !is_kept, "{what}");
+            ground.disk.set_read_fault(None);
+            ground.disk.set_fault(None);
+            assert!(spool.decide(&Command::Keep { frame }), "{what}");
+            assert!(is_quiet(&spool), "{what}");
+            drop(spool);
+            ground.disk.crash();
+            let from = frame.position.offset() as usize;
+            let contents = ground.disk.contents();
+            let copy = &contents[&format!("quarantine/0000000001-{from:010}.bytes")];
+            let log = &contents[&format!("segments/{SEGMENT}")];
+            assert!(copy[..] == log[from..from + frame.frame_bytes()], "{what}");
+            if is_kept {
+                assert!(at > 1, "{what}");
+                break;
+            }
+        }
+    }
 }

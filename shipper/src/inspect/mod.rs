@@ -227,7 +227,10 @@ async fn read_segment(
     read: &mut dyn FnMut(u64),
 ) -> io::Result<Option<Looked>> {
     let Some(file) = folder.open(&format!("{SEGMENTS}/{name}"))? else { return Ok(None) };
-    let looked = segment::look(&file, place, depth, read).await;
+    let looked = match file.bytes() {
+        Ok(length) => segment::look(&file, length, place, depth, read).await,
+        Err(error) => Err(error),
+    };
     // Asked last: what was read before is that segment's if it has its name now.
     if !file.has_its_name()? {
         return Ok(None);

@@ -9,7 +9,6 @@
 use super::{
     Depth, content,
     fault::{Fault, FaultKind, Faults},
-    folder::SpoolFile,
     report::SegmentSeen,
 };
 use crate::{
@@ -42,19 +41,19 @@ pub(super) struct Looked {
     pub(super) faults: Faults,
 }
 
-/// Reads a segment. With [`Depth::Payloads`] `read` is told the bytes of each frame that
-/// was checked.
+/// Reads a segment of so many bytes. With [`Depth::Payloads`] `read` is told the bytes of each
+/// frame that was checked.
 ///
 /// # Errors
 /// [`ErrorKind::Unsupported`] when a newer build wrote it; another when it cannot be read at all.
-pub(super) async fn look(
-    file: &SpoolFile,
+pub(super) async fn look<F: ReadFile>(
+    file: &F,
+    bytes: u64,
     place: Place,
     depth: Depth,
     read: &mut dyn FnMut(u64),
 ) -> io::Result<Looked> {
     let Place { generation, .. } = place;
-    let bytes = file.bytes()?;
     let head = read_head(file, generation).await?;
     let mut faults = Faults::default();
     let (limit, summary) = summary_of(file, place, bytes, head, &mut faults).await?;
@@ -96,8 +95,8 @@ pub(super) async fn look(
 }
 
 /// Where frames end at the latest, and the summary behind them, if there is one.
-async fn summary_of(
-    file: &SpoolFile,
+async fn summary_of<F: ReadFile>(
+    file: &F,
     place: Place,
     bytes: u64,
     head: Option<(u32, u64)>,
@@ -172,7 +171,7 @@ fn hold_against(summary: &Summary, generation: u32, walked: &mut Walked, faults:
 }
 
 /// Whether a frame was begun at the end of a log: its header is there, but not whole.
-async fn is_header_torn(file: &SpoolFile, end: u32, limit: u32) -> io::Result<bool> {
+async fn is_header_torn<F: ReadFile>(file: &F, end: u32, limit: u32) -> io::Result<bool> {
     if end >= limit {
         return Ok(false);
     }
@@ -181,8 +180,8 @@ async fn is_header_torn(file: &SpoolFile, end: u32, limit: u32) -> io::Result<bo
     Ok(matches!(FrameHeader::decode(&block), Err(FrameError::HeaderCrc)))
 }
 
-async fn check_payloads(
-    file: &SpoolFile,
+async fn check_payloads<F: ReadFile>(
+    file: &F,
     frames: &[FrameHeader],
     faults: &mut Faults,
     read: &mut dyn FnMut(u64),

@@ -500,3 +500,69 @@ fn a_log_that_is_appended_to_while_it_is_walked_has_no_holes() {
     }
     assert!(deceived > 0, "one walk alone is never deceived");
 }
+
+#[test]
+fn what_the_disk_does_not_give_is_unreadable_and_never_sound() {
+    use std::cell::Cell;
+
+    /// A segment of which one read fails.
+    struct Sick {
+        bytes: Vec<u8>,
+        reads: Cell<u32>,
+        fails: u32,
+    }
+
+    impl crate::disk::ReadFile for Sick {
+        async fn read(&self, offset: u64, bytes: usize, out: &mut Vec<u8>) -> io::Result<()> {
+            if self.reads.replace(self.reads.get() + 1) == self.fails {
+                return Err(io::Error::other("the disk does not give it"));
+            }
+            let from = offset as usize;
+            out.clear();
+            out.extend_from_slice(&self.bytes[from..from + bytes]);
+            Ok(())
+        }
+    }
+
+    for made in some() {
+        let place = Place { generation: made.generation, is_last: made.generation == 6 };
+        let look = |fails| {
+            let file = Sick { bytes: made.bytes.clone(), reads: Cell::new(0), fails };
+            let read = &mut |_| {};
+            let looked =
+                block_on(segment::look(&file, u64::from(BYTES), place, Depth::Payloads, read));
+            (file.reads.get(), looked)
+        };
+        let (reads, sound) = look(u32::MAX);
+        assert_eq!(sound.unwrap().faults.count, 0);
+        // The payloads come last, and each is read by itself.
+        let payloads = made.frames.len() as u32;
+        for fails in 0..reads {
+            let faults = match look(fails).1 {
+                Err(error) => segment::unreadable(place, u64::from(BYTES), &error).faults,
+                Ok(looked) => {
+                    assert!(fails >= reads - payloads, "read {fails} is of no payload");
+                    assert_eq!(looked.frames, made.frames, "read {fails}");
+                    looked.faults
+                }
+            };
+            let kinds: Vec<_> = faults.kept.iter().map(|fault| fault.fault).collect();
+            assert_eq!(kinds, [FaultKind::Unreadable], "segment {}, read {fails}", made.generation);
+        }
+    }
+}
+
+#[test]
+fn a_segment_that_cannot_be_read_is_told_and_the_others_are_seen() {
+    let dir = spool(&some());
+    write_cursors(&dir, 1, &[(A, 10), (B, 2)], Vec::new());
+    let path = dir.path().join(file_name(3));
+    fs::remove_file(&path).unwrap();
+    // Its name is there, and no read of it succeeds.
+    fs::create_dir(&path).unwrap();
+    let seen = verify(&dir);
+    assert_eq!((kinds(&seen), seen.is_sound()), (vec![FaultKind::Unreadable], false));
+    assert_eq!(seen.faults[0].generation, Some(3));
+    let frames: Vec<_> = seen.segments.iter().map(|s| (s.generation, s.frames)).collect();
+    assert_eq!(frames, [(3, 0), (5, 2), (6, 3)]);
+}

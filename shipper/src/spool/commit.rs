@@ -14,6 +14,7 @@ use super::{
     Shared, log,
     recovery::write_summary,
     segment::{self, SUMMARY_BYTES},
+    trouble::Work,
 };
 use crate::{
     alarms::Alarm,
@@ -153,15 +154,17 @@ impl<D: Disk, T: Timer> Committer<D, T> {
     async fn commit(&mut self) {
         while !self.held.is_empty() {
             let Err(error) = self.commit_some().await else {
-                self.shared.alarms.over(Alarm::SpoolDisk);
+                self.shared.disk_works(Work::Log);
                 continue;
             };
             let full =
                 matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
-            let alarm = if full { Alarm::SpoolFull } else { Alarm::SpoolDisk };
-            if self.shared.alarms.raise(alarm) {
-                let label = alarm.label();
-                tracing::error!(%error, alarm = label, "the spool takes nothing, shards shed by class");
+            let is_news = match full {
+                true => self.shared.alarms.raise(Alarm::SpoolFull),
+                false => self.shared.disk_fails(Work::Log),
+            };
+            if is_news {
+                tracing::error!(%error, full, "the spool takes nothing, shards shed by class");
             }
             self.shared.counters.write_errors.add(1);
             self.shared.log.borrow_mut().fence();
@@ -294,12 +297,13 @@ impl<D: Disk, T: Timer> Shared<D, T> {
             }
             None => false,
         };
-        let file = match renamed {
-            true => self.disk.open(&name).await?,
-            false => match self.disk.create(&name, u64::from(bytes)).await {
-                Ok(file) => file,
-                Err(error) => return Err(self.abandon(&name, error).await),
-            },
+        let opened = match renamed {
+            true => self.disk.open(&name).await,
+            false => self.disk.create(&name, u64::from(bytes)).await,
+        };
+        let file = match opened {
+            Ok(file) => file,
+            Err(error) => return Err(self.abandon(&name, error).await),
         };
         Step::SegmentNamed.pass();
         if let Err(error) = self.prepare(&file, generation, bytes).await {

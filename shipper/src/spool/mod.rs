@@ -11,6 +11,7 @@
 //! - [`cursors`]: how far each sink is; durable before anything is let go. [`chain`]: the part of
 //!   one that manifests are made of.
 //! - [`port`]: the rings between the spool and a sink. `quarantine`: where corrupt parts go.
+//!   `trouble`: what of the disk's work fails.
 //!
 //! ```text
 //!  spool/ lock                one process
@@ -44,6 +45,7 @@ pub(crate) mod recovery;
 mod server;
 pub(crate) mod text;
 mod thread;
+mod trouble;
 
 pub use counters::{Held, SpoolCounters, StreamCounters};
 pub use recovery::RecoveryReport;
@@ -73,6 +75,7 @@ use std::{
     },
     time::Duration,
 };
+use trouble::Trouble;
 
 /// How a spool works.
 #[derive(Debug, Clone)]
@@ -206,6 +209,7 @@ pub(crate) struct Shared<D: Disk, T: Timer> {
     pub(crate) cursors: RefCell<Cursors>,
     pub(crate) counters: Arc<SpoolCounters>,
     pub(crate) alarms: Arc<Alarms>,
+    trouble: Trouble,
     pub(crate) work: Notify,
     /// Whether a sink has work that waits for this thread alone.
     pub(crate) is_sink_behind: Cell<bool>,
@@ -301,6 +305,7 @@ impl<D: Disk + Clone, T: Timer> Spool<D, T> {
             cursors: RefCell::new(cursors),
             counters: with.counters,
             alarms: with.alarms,
+            trouble: Trouble::default(),
             work: Notify::default(),
             is_sink_behind: Cell::new(false),
             give_up: with.give_up,

@@ -5,13 +5,16 @@ use crate::{
     alarms::Alarm,
     disk::{AlignedBuffer, Disk, DiskFile, ReadFile, Timer},
 };
-use brink_proto::frame::FrameHeader;
+use brink_proto::frame::{FrameHeader, LogPosition};
 use std::io;
 
 /// BOUND: bytes of a corrupt range that are kept; what lies behind is named but not copied.
 const KEPT_BYTES_MAX: u32 = 1 << 20;
 
-/// Copies a range of a segment to `quarantine/<generation>-<offset>.bytes`.
+const FOLDER: &str = "quarantine";
+
+/// Copies a range of a segment to `quarantine/<generation>-<offset>.bytes`. What of it cannot be
+/// read is zeros in the copy.
 pub(crate) async fn keep<D: Disk>(
     disk: &D,
     file: &D::File,
@@ -19,25 +22,48 @@ pub(crate) async fn keep<D: Disk>(
     from: u32,
     to: u32,
 ) -> io::Result<()> {
-    let bytes = (to - from).min(KEPT_BYTES_MAX);
     tracing::error!(generation, from, to, "keeping a copy of a range of the log");
-    let folder = "quarantine";
-    let name = format!("{generation:010}-{from:010}.bytes");
-    if disk.list(folder).await?.iter().any(|(known, _)| *known == name) {
-        return Ok(()); // it was kept at an earlier start
-    }
+    let bytes = (to - from).min(KEPT_BYTES_MAX) as usize;
     let mut corrupt = Vec::new();
-    // A range that cannot even be read leaves a copy of what could be.
-    if let Err(error) = file.read(u64::from(from), bytes as usize, &mut corrupt).await {
+    if let Err(error) = file.read(u64::from(from), bytes, &mut corrupt).await {
         tracing::error!(generation, from, %error, "the corrupt range cannot be read");
     }
-    let copy = disk.create(&format!("{folder}/{name}"), u64::from(bytes)).await?;
-    let mut block = disk.buffer(bytes as usize);
-    block.bytes_mut().fill(0);
-    block.bytes_mut()[..corrupt.len()].copy_from_slice(&corrupt);
-    copy.write(0, block).await?;
-    copy.sync().await?;
-    disk.sync_names(folder).await
+    corrupt.resize(bytes, 0);
+    copy(disk, LogPosition::new(generation, from), &corrupt).await
+}
+
+/// The same of a frame that is sound and that a sink cannot deliver. The copy is all that is left
+/// of it in the end, so it is whole or it is none.
+pub(crate) async fn keep_frame<D: Disk>(
+    disk: &D,
+    file: &D::File,
+    frame: &FrameHeader,
+) -> io::Result<()> {
+    let FrameHeader { position, .. } = frame;
+    tracing::error!(%position, "keeping a copy of a frame of the log");
+    let mut bytes = Vec::new();
+    file.read(u64::from(position.offset()), frame.frame_bytes(), &mut bytes).await?;
+    copy(disk, *position, &bytes).await
+}
+
+/// A copy has its name once it is whole and durable. One of an earlier start is not made again.
+async fn copy<D: Disk>(disk: &D, at: LogPosition, bytes: &[u8]) -> io::Result<()> {
+    let name = format!("{:010}-{:010}.bytes", at.generation(), at.offset());
+    let (path, part) = (format!("{FOLDER}/{name}"), format!("{FOLDER}/{name}.part"));
+    let there = disk.list(FOLDER).await?;
+    let is_there = |name: &str| there.iter().any(|(known, _)| known == name);
+    if !is_there(&name) {
+        if is_there(&format!("{name}.part")) {
+            disk.remove(&part).await?;
+        }
+        let copy = disk.create(&part, bytes.len() as u64).await?;
+        let mut block = disk.buffer(bytes.len());
+        block.bytes_mut()[..bytes.len()].copy_from_slice(bytes);
+        copy.write(0, block).await?;
+        copy.sync().await?;
+        disk.rename(&part, &path).await?;
+    }
+    disk.sync_names(FOLDER).await
 }
 
 impl<D: Disk, T: Timer> Shared<D, T> {

@@ -6,11 +6,9 @@ use super::{
     cursors::SinkCursor,
     payload::has_sound_payload,
     port::{Notice, ReadFault, ReadReply, ReadRequest, SpoolPort},
+    trouble::Work,
 };
-use crate::{
-    alarms::Alarm,
-    disk::{Disk, ReadFile, Timer},
-};
+use crate::disk::{Disk, ReadFile, Timer};
 use brink_proto::frame::FrameHeader;
 use std::{collections::VecDeque, rc::Rc};
 
@@ -91,7 +89,11 @@ impl<D: Disk, T: Timer> Reader<D, T> {
         let generation = first.position.generation();
         let file = self.shared.log.borrow().file(generation);
         let Some(file) = file else { return false };
-        file.read(u64::from(from), bytes as usize, &mut self.run).await.is_ok()
+        let is_read = file.read(u64::from(from), bytes as usize, &mut self.run).await.is_ok();
+        if is_read {
+            self.shared.disk_works(Work::Payloads);
+        }
+        is_read
     }
 
     async fn read(&self, frame: &FrameHeader, bytes: &mut Vec<u8>) -> Result<(), ReadFault> {
@@ -102,9 +104,10 @@ impl<D: Disk, T: Timer> Reader<D, T> {
         let read = file.read(u64::from(offset), frame.frame_bytes(), bytes).await;
         if let Err(error) = read {
             tracing::error!(%error, position = %frame.position, "a frame cannot be read");
-            self.shared.alarms.raise(Alarm::SpoolDisk);
+            self.shared.disk_fails(Work::Payloads);
             return Err(ReadFault::Disk);
         }
+        self.shared.disk_works(Work::Payloads);
         self.check(frame, bytes).await
     }
 

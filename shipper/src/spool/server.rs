@@ -12,6 +12,7 @@ use super::{
     quarantine,
     reads::Reader,
     segment,
+    trouble::Work,
     walk::{self, Hole},
 };
 use crate::{
@@ -125,23 +126,35 @@ impl<D: Disk, T: Timer> Server<D, T> {
         while !port.replies.is_full() {
             let Ok(command) = port.commands.pop() else { break };
             let durable = match command {
+                // It is about what is told, and nothing of it is durable.
                 Command::Again { topic, from } => {
                     port.feeds.tell_again(topic, from);
-                    Ok(())
+                    true
                 }
-                command => self.decide(&port.name, &command).await,
+                command => {
+                    let decided = self.decide(&port.name, &command).await;
+                    self.note_decision(&port.name, decided)
+                }
             };
-            if let Err(error) = &durable {
-                let full = error.kind() == io::ErrorKind::QuotaExceeded;
-                let alarm = if full { Alarm::CursorsFull } else { Alarm::SpoolDisk };
-                self.shared.alarms.raise(alarm);
-                tracing::error!(sink = port.name, %error, "a cursor could not be made durable");
-            }
             // The ring was found not full, and this is its only producer.
-            let _ = port.replies.push(durable.is_ok());
+            let _ = port.replies.push(durable);
             answers += 1;
         }
         answers
+    }
+
+    /// Whether a decision is durable; one that is not is an alarm.
+    fn note_decision(&self, sink: &str, decided: io::Result<()>) -> bool {
+        let Err(error) = decided else {
+            self.shared.disk_works(Work::Decisions);
+            return true;
+        };
+        match error.kind() {
+            io::ErrorKind::QuotaExceeded => self.shared.alarms.raise(Alarm::CursorsFull),
+            _ => self.shared.disk_fails(Work::Decisions),
+        };
+        tracing::error!(sink, %error, "a cursor could not be made durable");
+        false
     }
 
     /// Makes one decision durable. In memory it holds only once it is on disk.
@@ -151,7 +164,6 @@ impl<D: Disk, T: Timer> Server<D, T> {
         match command {
             Command::Seal(seal) => cursor.seals.push(seal.clone()),
             Command::Keep { frame } => return self.copy(frame).await,
-            // It is about what is told, and nothing of it is durable.
             Command::Again { .. } => return Ok(()),
             Command::Unseal { key } => cursor.seals.retain(|s| s.key != *key),
             Command::Advance { ends } => {
@@ -207,7 +219,7 @@ impl<D: Disk, T: Timer> Server<D, T> {
                 Ok(None) => break,
                 Err(error) => {
                     tracing::error!(%error, "the log cannot be read, trying again");
-                    self.shared.alarms.raise(Alarm::SpoolDisk);
+                    self.shared.disk_fails(Work::Headers);
                     break;
                 }
             };
@@ -311,6 +323,7 @@ impl<D: Disk, T: Timer> Server<D, T> {
             _ => return Ok(()),
         };
         let mut walked = walk::headers(&*file, generation, end).await?;
+        self.shared.disk_works(Work::Headers);
         if walked.end < end {
             walked.holes.push(Hole { from: walked.end, to: end });
         }
@@ -323,12 +336,10 @@ impl<D: Disk, T: Timer> Server<D, T> {
 
     /// Keeps a copy of a frame that is sound, and that a sink cannot deliver.
     async fn copy(&self, frame: &FrameHeader) -> io::Result<()> {
-        let (generation, from) = (frame.position.generation(), frame.position.offset());
-        let file = self.shared.log.borrow().file(generation);
+        let file = self.shared.log.borrow().file(frame.position.generation());
         let gone = || io::Error::new(io::ErrorKind::NotFound, "the segment is gone");
         let file = file.ok_or_else(gone)?;
-        let to = from + frame.frame_bytes() as u32;
-        quarantine::keep(&self.shared.disk, &file, generation, from, to).await
+        quarantine::keep_frame(&self.shared.disk, &file, frame).await
     }
 
     /// Whether every sink was told of all that lies in a segment.

@@ -218,3 +218,6 @@ impl Worker {
 
 /// How often the encoder looks for the spool's answer.
 const READ_POLL: Duration = Duration::from_millis(1);
+
+#[cfg(test)]
+mod tests;
