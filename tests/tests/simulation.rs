@@ -1,12 +1,18 @@
-//! Shard, tap and spool under virtual time: clients that cut, disks that fail, power that goes.
+//! Shard, tap and spool under virtual time: clients that cut, disks that fail, power that goes, and
+//! a time of day that somebody sets.
 //!
 //! Each seed is one history. What must hold in all of them:
 //! - answers come in the order of their requests;
 //! - an answer that was promised to be durable is a row after any crash;
 //! - sequences are dense from 0 in every stream, and no row stands twice;
+//! - the hours of a stream never go back, whatever its clock does;
 //! - the shard never waits for the disk, whatever the disk does.
 
-use brink_proto::{decoded, ids::StreamId, kafka::record::records};
+use brink_proto::{
+    decoded,
+    ids::{Hour, StreamId},
+    kafka::record::records,
+};
 use brink_tests::sim::{
     clock::SimClock,
     disk::{Faults, SimDisk},
@@ -21,6 +27,8 @@ use std::{
 };
 
 const MILLI: u64 = 1_000_000;
+
+const HOUR_US: i64 = 3_600_000_000;
 
 /// How a life ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,8 +88,11 @@ impl Asker {
 fn rows(planet: &Planet, seed: u64) -> BTreeSet<String> {
     planet.disk.set_faults(Faults::default());
     let (frames, lost) = audit(planet, u64::MAX >> 1, Bounds::default());
-    assert!(lost.is_empty(), "seed {seed}: {lost:?}");
+    // What a sync that failed has left to be seen, and nobody was told to be safe, may be lost when
+    // a start has seen it. Only the end of a life's log can be that; a hole is found below.
+    assert!(lost.is_empty() || planet.disk.forgot() > 0, "seed {seed}: {lost:?}");
     let mut next: BTreeMap<StreamId, u64> = BTreeMap::new();
+    let mut hours: BTreeMap<StreamId, Hour> = BTreeMap::new();
     let mut nonces = BTreeSet::new();
     for audited in frames {
         let batch = audited.frame.batch;
@@ -91,13 +102,15 @@ fn rows(planet: &Planet, seed: u64) -> BTreeSet<String> {
         }
         assert_eq!(batch.first_sequence.0, *expected, "seed {seed}: a hole in {}", batch.stream);
         *expected = batch.end_sequence().0;
+        let before = hours.insert(batch.stream, batch.hour);
+        assert!(before <= Some(batch.hour), "seed {seed}: {} went back an hour", batch.stream);
         let mut count = 0;
         for record in records(&audited.records) {
             let row = decoded::Impression::decode(record.unwrap().value).unwrap();
             assert_eq!(row.sequence as u64, batch.first_sequence.0 + count);
             count += 1;
-            let hour = row.event_time / 3_600_000_000;
-            assert!(hour <= i64::from(batch.hour.0), "seed {seed}: an hour went back");
+            let hour = row.event_time / HOUR_US;
+            assert!(hour <= i64::from(batch.hour.0), "seed {seed}: a row of a later hour");
             let query = row.raw_query.expect("every request has a query");
             let nonce = query.strip_prefix("n=").expect("the query is a nonce").to_owned();
             assert!(nonces.insert(nonce), "seed {seed}: a row stands twice");
@@ -121,8 +134,7 @@ fn faults(random: &Random) -> Faults {
 fn history(seed: u64) {
     let random = Random::new(seed);
     // Some histories begin just before an hour ends.
-    let hour = 3_600_000_000;
-    let clock = SimClock::new(497_000 * hour - random.within(0..2) as i64 * 200_000);
+    let clock = SimClock::new(497_000 * HOUR_US - random.within(0..2) as i64 * 200_000);
     let disk = SimDisk::new(clock.clone(), random.clone());
     let planet = Planet { clock, random, disk };
     let durable = planet.random.chance(50);
@@ -174,8 +186,13 @@ fn one_life(
                 asker.ask(&network, &nonce);
             }
         }
-        let pause = random.within(1..30) * MILLI;
-        appliance.run_until(planet.clock.nanos() + pause);
+        // Somebody sets the clock; shards look at it once a second.
+        let is_set = random.chance(5);
+        if is_set {
+            planet.clock.set_day(if random.chance(50) { HOUR_US } else { -HOUR_US });
+        }
+        let pause = if is_set { 1100 } else { random.within(1..30) };
+        appliance.run_until(planet.clock.nanos() + pause * MILLI);
     }
     let counters = std::sync::Arc::clone(&appliance.counters);
     match end {

@@ -137,9 +137,10 @@ const DRAIN_MAX: Duration = Duration::from_secs(5);
 impl<R: Ring, C: Clock> Shard<R, C> {
     /// A shard of these parts.
     #[must_use]
-    pub fn new(parts: ShardParts<R, C>) -> Shard<R, C> {
+    pub fn new(mut parts: ShardParts<R, C>) -> Shard<R, C> {
         let now = parts.clock.now();
         let wall = WallClock::start(&parts.clock);
+        parts.tap.reach(wall.at(now).hour());
         let head_end = HeadEnd::at(wall.at(now));
         let listeners = parts.listeners.into_iter().enumerate();
         Shard {
@@ -321,7 +322,9 @@ impl<R: Ring, C: Clock> Shard<R, C> {
 
     fn keep_time(&mut self) {
         if self.wall.look(self.now, &self.clock) {
-            self.head_end = HeadEnd::at(self.wall.at(self.now));
+            let wall = self.wall.at(self.now);
+            self.head_end = HeadEnd::at(wall);
+            self.tap.reach(wall.hour());
             self.latency.turn_over();
         }
     }

@@ -24,7 +24,7 @@ pub use counters::{TapCounters, TopicCounters};
 use crate::clock::Nanos;
 use brink_proto::{
     event::{Row, Stamp},
-    ids::{Incarnation, Name, ShardId},
+    ids::{Hour, Incarnation, Name, ShardId},
     schema::Schema,
 };
 use brink_shipper::intake::ShardEnd;
@@ -135,6 +135,12 @@ impl Tap {
         let (offer, sliced) = stream.offer(stamp, row, now, waited, &mut self.spool);
         self.sliced |= sliced;
         offer
+    }
+
+    /// The clock has come to an hour. No stream goes behind it, also one that had no event in it:
+    /// when the clock is set back, whoever has told that the hour before is over is right.
+    pub fn reach(&mut self, hour: Hour) {
+        self.streams.iter_mut().for_each(|stream| stream.reach(hour));
     }
 
     /// Whether the turn has to end before another event is offered.

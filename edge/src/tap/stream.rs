@@ -93,6 +93,10 @@ impl Stream {
         self.open.is_some()
     }
 
+    pub(super) fn reach(&mut self, hour: Hour) {
+        self.hour = self.hour.max(hour);
+    }
+
     fn counters(&self) -> &TopicCounters {
         self.counters.topic(self.index.0)
     }

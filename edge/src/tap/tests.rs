@@ -5,7 +5,7 @@ use brink_proto::{
     ImpressionRow, decoded,
     event::{AddressText, Labels, labels},
     frame::BatchInfo,
-    ids::{Class, Hour, Micros, Sequence},
+    ids::{Class, Micros, Sequence},
     kafka::record::records,
     schema::IMPRESSIONS,
 };
@@ -143,9 +143,12 @@ fn a_batch_is_closed_by_age_and_at_the_hour() {
     bench.offer(b"3", Micros(HOUR_US), millis(51), false);
     // The time of day goes back; the hour does not.
     bench.offer(b"4", Micros(HOUR_US - 1), millis(51), false);
+    // Nor does it behind what the clock has shown, whether or not there was an event.
+    bench.tap.reach(Hour(2));
+    bench.offer(b"5", Micros(HOUR_US), millis(52), false);
     bench.tap.finish();
     let got: Vec<_> = bench.batches().into_iter().map(|(i, q)| (i.hour, q.join(","))).collect();
-    let want = [(Hour(0), "1"), (Hour(0), "2"), (Hour(1), "3,4")];
+    let want = [(Hour(0), "1"), (Hour(0), "2"), (Hour(1), "3,4"), (Hour(2), "5")];
     assert_eq!(got, want.map(|(h, q)| (h, q.to_owned())));
 }
 

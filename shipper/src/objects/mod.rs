@@ -10,6 +10,7 @@
 //! - [`options`]: where a store is, as a command line says it.
 //! - [`readback`]: objects as a consumer sees them.
 //! - [`manifest`]: what tells of the objects of an hour. `lists`: when one is due. Pure.
+//!   `watch`: the time of day as they believe it.
 //! - [`sink`]: the loop that ties them together.
 
 pub mod credentials;
@@ -26,3 +27,4 @@ pub mod store;
 
 mod budget;
 mod lists;
+mod watch;

@@ -24,6 +24,7 @@ use super::{
     lists::{Author, Delivery, Lists},
     plan::{Admission, Found, Place, Plan, Planner, RollPolicy, Shed, Step},
     store::{Condition, Put, PutError, Same, Store},
+    watch::{Moment, Watch},
 };
 use crate::{
     alarms::{Alarm, Alarms},
@@ -43,7 +44,6 @@ use brink_proto::{
     ids::{Incarnation, Name, Sequence},
 };
 use bytes::Bytes;
-use manifests::Watch;
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -120,7 +120,7 @@ impl ObjectSink {
         let mut work = Work {
             planner: Planner::new(self.policy, &self.start.0),
             lists: Lists::new(author, &self.start.0, self.start.1),
-            watch: Watch::start(),
+            watch: Watch::start(Moment::now()),
         };
         // Why it ended is known to whoever asked for it, or told by an alarm.
         let _ = self.deliver_all(&mut work).await;
@@ -209,7 +209,8 @@ impl ObjectSink {
                 Err(_) => return true,
                 Ok(Notice::Frame(frame)) => {
                     let stream = &frame.batch.stream;
-                    lists.see(stream, watch.capped(frame.batch.max_timestamp_ms));
+                    let written = frame.batch.max_timestamp_ms;
+                    lists.see(stream, watch.capped(written, Moment::now()));
                     match planner.handle_frame(frame, now) {
                         Admission::Known => Gone::default(),
                         Admission::Taken(gone) => {

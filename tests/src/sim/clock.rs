@@ -20,7 +20,7 @@ pub struct SimClock {
 struct Shared {
     now: Cell<u64>,
     /// What the time of day is, apart from the clock.
-    day_starts_at_us: i64,
+    day_starts_at_us: Cell<i64>,
     sleepers: RefCell<Vec<(u64, Waker)>>,
 }
 
@@ -29,7 +29,15 @@ impl SimClock {
     #[must_use]
     pub fn new(day_starts_at_us: i64) -> SimClock {
         let sleepers = RefCell::new(Vec::new());
+        let day_starts_at_us = Cell::new(day_starts_at_us);
         SimClock { shared: Rc::new(Shared { now: Cell::new(0), day_starts_at_us, sleepers }) }
+    }
+
+    /// Somebody sets the time of day, forward or back. The clock that all is measured with goes on
+    /// as it did.
+    pub fn set_day(&self, by_us: i64) {
+        let day = &self.shared.day_starts_at_us;
+        day.set(day.get() + by_us);
     }
 
     /// Nanoseconds since zero.
@@ -64,7 +72,7 @@ impl Clock for SimClock {
     }
 
     fn system(&self) -> Micros {
-        Micros(self.shared.day_starts_at_us + (self.nanos() / 1000) as i64)
+        Micros(self.shared.day_starts_at_us.get() + (self.nanos() / 1000) as i64)
     }
 }
 

@@ -1,7 +1,11 @@
 //! Lists against their promises: they tile, become manifests once, and close hours when they may.
 
 use super::*;
-use crate::spool::chain::tests::object;
+use crate::{
+    objects::watch::{Moment, Watch},
+    spool::chain::tests::object,
+};
+use std::time::Instant;
 
 const START_MS: u64 = 498_727 * HOUR_MS + 1_800_000;
 const HOUR: Hour = Hour(498_727);
@@ -194,4 +198,87 @@ fn what_is_lost_is_named_with_its_reason() {
     assert_eq!(manifest.gaps[3..], [gap(20, 21, corrupt), gap(21, 30, missing)]);
     assert_eq!((manifest.ledger.accepted, manifest.ledger.delivered), (25, 5));
     assert_eq!(manifest.streams[0].from, 5);
+}
+
+/// A start whose clock somebody sets, and two shards that write a row of their own each minute,
+/// which is delivered at once.
+struct Day {
+    lists: Lists,
+    watch: Watch,
+    started: Moment,
+    /// By shard: the hour that its clock has reached, which does not go back, and its stream's end.
+    streams: [(Hour, u64); 2],
+    /// By shard, how far manifests tell.
+    told: [u64; 2],
+    closed: Option<String>,
+}
+
+impl Day {
+    fn new() -> Day {
+        let started = Moment { steady: Instant::now(), wall: Duration::from_millis(START_MS) };
+        Day {
+            lists: Lists::new(author(), &SinkCursor::default(), 0),
+            watch: Watch::start(started),
+            started,
+            streams: [(HOUR, 0); 2],
+            told: [0; 2],
+            closed: Some(text(Hour(HOUR.0 - 1))),
+        }
+    }
+
+    /// A minute passes, with a clock that is so many minutes wrong.
+    fn pass(&mut self, minute: u64, off: i64) {
+        let gone = Duration::from_secs(60 * minute);
+        let wall = START_MS.saturating_add_signed(60_000 * (minute as i64 + off));
+        let now = Moment { steady: self.started.steady + gone, wall: Duration::from_millis(wall) };
+        for shard in 0..2 {
+            let (hour, end) = &mut self.streams[usize::from(shard)];
+            *hour = Hour((wall / HOUR_MS) as u32).max(*hour);
+            let next = delivery(own(), shard, *end, *end + 10, *hour);
+            *end += 10;
+            assert!(Some(text(*hour)) > self.closed, "a row of an hour that was closed");
+            self.lists.see(&next.stream, self.watch.capped(wall as i64, now));
+            while let Some(due) = self.lists.in_the_way(&next, nothing) {
+                self.tell(due);
+            }
+            deliver(&mut self.lists, next);
+        }
+        self.lists.catch_up(self.watch.unix_ms(now));
+        while let Some(due) = self.lists.poll(nothing) {
+            let before = self.closed.clone();
+            self.tell(due);
+            assert!(self.closed > before, "{before:?} is closed again");
+        }
+    }
+
+    fn tell(&mut self, due: Due) {
+        let manifest = tell(&mut self.lists, due);
+        for span in &manifest.streams {
+            let told = &mut self.told[usize::from(span.shard)];
+            assert_eq!(span.from, *told, "{manifest:?}");
+            *told = span.end;
+        }
+        assert!(manifest.closed >= self.closed, "{manifest:?}");
+        self.closed = manifest.closed;
+    }
+}
+
+#[test]
+fn a_clock_that_is_set_by_an_hour_closes_no_hour_too_soon_and_none_twice() {
+    const MINUTES: u64 = 270;
+    // Hours change at 30 and 90, and are closed within two minutes of that.
+    let from = [0, 1, 15, 29, 30, 31, 32, 33, 45, 89, 90, 91, 92];
+    for (by, from) in [60, -60].into_iter().flat_map(|by| from.map(|from| (by, from))) {
+        for minutes in [1, 2, 30, 61, MINUTES] {
+            let mut day = Day::new();
+            let is_set = |minute| (from..from + minutes).contains(&minute);
+            for minute in 0..=MINUTES {
+                day.pass(minute, if is_set(minute) { by } else { 0 });
+            }
+            // Five hours have begun; of the last one's first minutes nobody knows yet.
+            let behind = u32::from(by < 0 && is_set(MINUTES));
+            let want = Some(text(Hour(HOUR.0 + 3 - behind)));
+            assert_eq!(day.closed, want, "{by} minutes, from {from} for {minutes}");
+        }
+    }
 }

@@ -6,41 +6,12 @@ use crate::{
         lists::{Delivery, Due},
         manifest,
         store::Same,
+        watch::Moment,
     },
     spool::chain::ChainId,
     steps::Step,
 };
 use bytes::Bytes;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-
-/// The wall clock, and whether the sink keeps up with the spool.
-pub(super) struct Watch {
-    started: (Instant, Duration),
-    /// A time, and how many events have to be taken until all that was there at that time is.
-    awaited: Option<(u64, u64)>,
-}
-
-impl Watch {
-    pub(super) fn start() -> Watch {
-        Watch { started: (Instant::now(), since_1970()), awaited: None }
-    }
-
-    /// Milliseconds since 1970. A clock that is set forward does not end an hour: what writes the
-    /// rows may not follow it at once.
-    fn unix_ms(&self) -> u64 {
-        let (started, then) = self.started;
-        since_1970().min(then + started.elapsed()).as_millis() as u64
-    }
-
-    /// When a frame was written; not in the future, whatever clock it had.
-    pub(super) fn capped(&self, unix_ms: i64) -> u64 {
-        u64::try_from(unix_ms).unwrap_or_default().min(self.unix_ms())
-    }
-}
-
-fn since_1970() -> Duration {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
-}
 
 impl ObjectSink {
     /// A stream goes on behind what is delivered or lost, and its chain lists that: in one write.
@@ -99,7 +70,7 @@ impl ObjectSink {
         let is_stuck = self.alarms.state(Alarm::SpoolDisk).0;
         if work.watch.awaited.is_none() && !is_stuck {
             let events = deliveries.backlog.read() + self.spool_counters.drained_events();
-            work.watch.awaited = Some((work.watch.unix_ms(), events));
+            work.watch.awaited = Some((work.watch.unix_ms(Moment::now()), events));
         }
     }
 
