@@ -4,7 +4,7 @@
 //! is needed. Where they cannot be had, a test says so on standard error, past the capture of the
 //! test harness, and passes; with `BRINK_REQUIRE_SERVICES=1`, as CI sets it, it fails.
 
-use crate::process;
+use crate::{appliance::eventually, process};
 use serde_json::Value;
 use std::{
     collections::BTreeMap,
@@ -232,7 +232,8 @@ pub struct Broker {
     pub ca_file: PathBuf,
     /// Its version.
     pub version: String,
-    process: u32,
+    /// What it keeps.
+    pub home: PathBuf,
 }
 
 impl Broker {
@@ -250,6 +251,16 @@ impl Broker {
         Broker::start_with(&[])
     }
 
+    /// Starts one that sends its clients to a proxy, with further variables of the script.
+    ///
+    /// # Panics
+    /// As [`Broker::start`].
+    #[must_use]
+    pub fn start_behind(proxy: SocketAddr, variables: &[(&str, String)]) -> Option<Broker> {
+        let advertised = ("BRINK_KAFKA_ADVERTISED", proxy.to_string());
+        Broker::start_with(&[variables, &[advertised]].concat())
+    }
+
     /// Starts one with variables of the script.
     ///
     /// # Panics
@@ -265,7 +276,7 @@ impl Broker {
             secure: address("secure"),
             ca_file: fact("ca_file").into(),
             version: fact("version"),
-            process: process::id_in(&Path::new(&fact("dir")).join("1")).expect("its id"),
+            home: Path::new(&fact("dir")).join("1"),
             _service: service,
         })
     }
@@ -289,7 +300,40 @@ impl Broker {
     /// # Panics
     /// When there is no such process.
     pub fn freeze(&self, frozen: bool) {
-        let lives = process::signal(self.process, if frozen { "STOP" } else { "CONT" });
-        assert!(lives, "the broker lives");
+        signal_broker(&self.home, if frozen { "STOP" } else { "CONT" });
     }
+
+    /// Kills it, and waits until it is gone.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn kill(&self) {
+        let id = signal_broker(&self.home, "KILL");
+        // One whose parent has not asked for it yet has no command line any more.
+        let line = format!("/proc/{id}/cmdline");
+        eventually("it is gone", || fs::read(&line).unwrap_or_default().is_empty());
+    }
+
+    /// Starts it again, where it was, with what it has.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn start_again(&self) {
+        start_broker_again(&self.home);
+    }
+}
+
+/// Sends a signal by name to the broker of a folder; its process.
+pub(crate) fn signal_broker(home: &Path, name: &str) -> u32 {
+    let id = process::id_in(home).expect("its id");
+    assert!(process::signal(id, name), "the broker lives");
+    id
+}
+
+/// Starts the broker of a folder again, and waits until it takes part.
+pub(crate) fn start_broker_again(home: &Path) {
+    let mut command = Command::new(script("kafka.sh"));
+    command.arg("again").arg(home).stdin(Stdio::null());
+    let status = command.status().expect("bash runs");
+    assert!(status.success(), "the broker of {} does not start: {status}", home.display());
 }

@@ -1,14 +1,7 @@
 //! A real cluster of three brokers, each a process that can be killed and started again.
 
-use crate::{
-    process,
-    services::{Service, script},
-};
-use std::{
-    net::SocketAddr,
-    path::PathBuf,
-    process::{Command, Stdio},
-};
+use crate::services::{Service, signal_broker, start_broker_again};
+use std::{net::SocketAddr, path::PathBuf};
 
 /// How many brokers there are: what two of them have, one may forget.
 const BROKERS: usize = 3;
@@ -63,8 +56,7 @@ impl Cluster {
     /// # Panics
     /// When it does not run.
     pub fn kill(&self, broker: i32) {
-        let id = process::id_in(&self.home(broker)).expect("its id");
-        assert!(process::signal(id, "KILL"), "the broker lives");
+        signal_broker(&self.home(broker), "KILL");
     }
 
     /// Starts a broker again that was killed, and waits until it takes part.
@@ -72,9 +64,6 @@ impl Cluster {
     /// # Panics
     /// When it does not start.
     pub fn start_again(&self, broker: i32) {
-        let mut command = Command::new(script("kafka.sh"));
-        command.arg("again").arg(self.home(broker)).stdin(Stdio::null());
-        let status = command.status().expect("bash runs");
-        assert!(status.success(), "broker {broker} does not start: {status}");
+        start_broker_again(&self.home(broker));
     }
 }

@@ -31,9 +31,7 @@ impl World {
     /// Starts it with variables of the broker's script and further keys of `[kafka]`.
     pub(crate) fn start(variables: &[(&str, String)], more: &str) -> Option<World> {
         let proxy = Proxy::start();
-        let mut variables = variables.to_vec();
-        variables.push(("BRINK_KAFKA_ADVERTISED", proxy.address.to_string()));
-        let broker = Broker::start_with(&variables)?;
+        let broker = Broker::start_behind(proxy.address, variables)?;
         proxy.send_to(Some(broker.address));
         let site = World::site(&proxy, more);
         let serving = site.serve();

@@ -173,8 +173,7 @@ fn a_cluster_that_is_away_or_stands_still_holds_up_nobody_else() {
 #[test]
 fn a_broker_that_is_asked_and_does_not_answer_holds_up_no_batch() {
     let leader = Proxy::start();
-    let advertised = [("BRINK_KAFKA_ADVERTISED", leader.address.to_string())];
-    let Some(broker) = Broker::start_with(&advertised) else { return };
+    let Some(broker) = Broker::start_behind(leader.address, &[]) else { return };
     leader.send_to(Some(broker.address));
     let contact = Proxy::start();
     contact.send_to(Some(broker.address));

@@ -40,6 +40,14 @@ fn mode(serving: &Serving, key: &str) -> Value {
     serving.status()["kafka"][key].clone()
 }
 
+/// A broker that is reached through a proxy alone, with variables of its script.
+fn proxied(variables: &[(&str, String)]) -> Option<(Proxy, Broker)> {
+    let proxy = Proxy::start();
+    let broker = Broker::start_behind(proxy.address, variables)?;
+    proxy.send_to(Some(broker.address));
+    Some((proxy, broker))
+}
+
 /// What was asked, and of that what was answered.
 #[derive(Default)]
 struct Asked {
@@ -89,10 +97,7 @@ impl Asked {
 #[test]
 fn in_transactions_each_event_is_committed_once_and_in_order_wherever_it_is_killed() {
     let Some(python) = Python::find() else { return };
-    let proxy = Proxy::start();
-    let advertised = [("BRINK_KAFKA_ADVERTISED", proxy.address.to_string())];
-    let Some(broker) = Broker::start_with(&advertised) else { return };
-    proxy.send_to(Some(broker.address));
+    let Some((proxy, broker)) = proxied(&[]) else { return };
     let site = site(proxy.address, STRICT);
     let (random, mut asked) = (Random::new(5), Asked::default());
     proxy.cut_every(ANSWERS);
@@ -277,11 +282,8 @@ fn a_topic_of_positions_that_is_not_there_or_forgets_is_refused_with_what_helps(
 #[test]
 fn transactions_that_are_refused_or_reach_nobody_hold_up_nobody_else() {
     let Some(python) = Python::find() else { return };
-    let proxy = Proxy::start();
-    let advertised = proxy.address.to_string();
-    let variables = [("BRINK_KAFKA_ADVERTISED", advertised), ("BRINK_KAFKA_ACLS", "1".to_owned())];
-    let Some(broker) = Broker::start_with(&variables) else { return };
-    proxy.send_to(Some(broker.address));
+    let acls = [("BRINK_KAFKA_ACLS", "1".to_owned())];
+    let Some((proxy, broker)) = proxied(&acls) else { return };
     let mut kafka = Kafka::connect(broker.address);
     let site = site(proxy.address, STRICT).with("age_max_ms = 60000", "age_max_ms = 200");
     let serving = site.serve();
@@ -330,10 +332,7 @@ fn transactions_that_are_refused_or_reach_nobody_hold_up_nobody_else() {
 #[test]
 fn another_mode_begins_with_the_first_start_that_finds_nothing_left() {
     let Some(python) = Python::find() else { return };
-    let proxy = Proxy::start();
-    let advertised = [("BRINK_KAFKA_ADVERTISED", proxy.address.to_string())];
-    let Some(broker) = Broker::start_with(&advertised) else { return };
-    proxy.send_to(Some(broker.address));
+    let Some((proxy, broker)) = proxied(&[]) else { return };
     let key = |strict: bool| format!("transactions = {strict}");
     let mut site = site(proxy.address, &format!("create_topics = true\n{}", key(false)));
     for strict in [false, true] {
