@@ -83,6 +83,8 @@ struct Slot {
     keep: bool,
     /// It was told that it may come to stand twice.
     doubted: bool,
+    /// Where it stands, once it is delivered and the broker has said so.
+    offset: Option<i64>,
 }
 
 /// One stream's frames under way.
@@ -106,6 +108,8 @@ pub(crate) struct Lane {
     /// know nothing of it, and would take a batch whose predecessor it had refused: so one goes at
     /// a time.
     known: bool,
+    /// Where the last batch stands that is durably behind, if it is of the lineage and this start
+    /// was told.
     last_offset: Option<i64>,
 }
 
@@ -146,6 +150,7 @@ impl Lane {
             maybe_sent,
             keep: false,
             doubted: false,
+            offset: None,
         });
         Some(missing)
     }
@@ -220,7 +225,8 @@ impl Lane {
             }
             Decision::Begin(_) => return,
         };
-        while self.slots.front().is_some_and(|s| s.frame.batch.end_sequence() <= end) {
+        while let Some(slot) = self.slots.front().filter(|s| s.frame.batch.end_sequence() <= end) {
+            self.last_offset = slot.offset.filter(|_| self.lineage.is_some());
             self.slots.pop_front();
         }
         self.durable = self.durable.max(end);
@@ -327,15 +333,17 @@ impl Lane {
     pub(crate) fn answered(&mut self, at: LogPosition, verdict: Verdict, offset: i64) -> Finding {
         let ahead = self.slots.iter().take_while(|s| s.frame.position != at);
         let is_first = ahead.clone().all(|s| s.place == Place::Delivered) && !self.halted;
-        let last_offset = self.last_offset;
+        let before = ahead.last().map_or(self.last_offset, |slot| slot.offset);
         let Some(slot) = self.slot(at).filter(|s| s.place == Place::Sent) else {
             return Finding::Again;
         };
         let events = u64::from(slot.frame.batch.count);
         if verdict == Verdict::Delivered {
             slot.place = Place::Delivered;
-            let went_back = !slot.maybe_sent && offset >= 0 && Some(offset) <= last_offset;
-            self.last_offset = Some(offset);
+            // One that was taken long ago is answered without an offset.
+            slot.offset = Some(offset).filter(|offset| *offset >= 0);
+            // A batch stands behind the one before it, whenever it was taken.
+            let went_back = slot.offset.is_some_and(|offset| before >= Some(offset));
             self.known = true;
             return if went_back { Finding::WentBack(events) } else { Finding::Delivered(events) };
         }

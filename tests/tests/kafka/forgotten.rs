@@ -4,7 +4,7 @@
 
 use crate::{
     faults::World,
-    traffic::{PARTITION, TOPIC, alarm, ask_by, figure, sink},
+    traffic::{PARTITION, TOPIC, alarm, ask, ask_by, await_backlog, figure, sink, site_of},
 };
 use brink_tests::{
     appliance::eventually,
@@ -94,6 +94,42 @@ fn a_cluster_that_was_made_anew_gets_what_comes_from_then_on() {
     assert!(alarm(&world.serving, "kafka_forgot"));
     assert_eq!(sequences(&world.read(&python)), (20..70).collect::<Vec<_>>());
     assert_eq!(world.serving.stop().code(), Some(0));
+}
+
+#[test]
+fn a_partition_that_takes_events_at_offsets_which_it_had_passed_is_noticed() {
+    let Some(python) = Python::find() else { return };
+    let Some(broker) = Broker::start() else { return };
+    let more = "create_topics = true\npartitions = 1\nreplication = 1";
+    let site = site_of(&format!("\"{}\"", broker.address), more);
+    let serving = site.serve();
+    ask(&serving, "kept", 20);
+    await_backlog(&serving);
+    assert_eq!(serving.stop().code(), Some(0));
+    broker.kill();
+    let copied = tempfile::tempdir().expect("a folder");
+    copy(&broker.home, copied.path());
+    broker.start_again();
+
+    // What the next stream had is not in the copy, nor that there ever was such a stream: the
+    // broker takes any number of it, at the offsets that follow on the first one.
+    let serving = site.serve();
+    let mut client = serving.connect();
+    ask_by(&mut client, "gone", 50);
+    await_backlog(&serving);
+    broker.kill();
+    fs::remove_dir_all(&broker.home).expect("it is ours");
+    copy(copied.path(), &broker.home);
+    broker.start_again();
+    ask_by(&mut client, "behind", 10);
+    await_backlog(&serving);
+    assert!(alarm(&serving, "kafka_went_back") && !alarm(&serving, "kafka_forgot"));
+    assert_eq!(figure(&serving, "events_doubtful"), 0);
+    assert_eq!(serving.stop().code(), Some(0));
+    let read = Topic::read(&python, broker.address, TOPIC);
+    let sequences = read.streams.values().map(|rows| rows.iter().map(|(s, _)| *s).collect());
+    let sequences: Vec<Vec<u64>> = sequences.collect();
+    assert_eq!(sequences, [(0..20).collect::<Vec<_>>(), (50..60).collect()]);
 }
 
 pub(crate) fn copy(from: &Path, to: &Path) {

@@ -403,4 +403,15 @@ fn an_offset_that_the_partition_had_passed_is_noticed() {
     let next = frame(1, 1).position;
     let finding = world.lane.answered(next, Verdict::Delivered, 0);
     assert_eq!(finding, Finding::WentBack(1));
+
+    // A broker that has just started says first that it leads nothing.
+    world.decide();
+    world.send();
+    world.process(Some(NOT_LEADER));
+    world.hear();
+    world.lane.resume();
+    world.send();
+    let last = frame(2, 1).position;
+    let finding = world.lane.answered(last, Verdict::Delivered, 0);
+    assert_eq!(finding, Finding::WentBack(1));
 }
