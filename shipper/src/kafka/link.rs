@@ -19,6 +19,7 @@ use super::{
 use crate::steps::Step;
 use bytes::{BufMut, Bytes, BytesMut};
 use kafka_protocol::{
+    error::ResponseError,
     messages::{
         ApiKey, ApiVersionsRequest, ApiVersionsResponse, ResponseHeader, SaslAuthenticateRequest,
         SaslAuthenticateResponse, SaslHandshakeRequest, SaslHandshakeResponse,
@@ -75,6 +76,7 @@ pub(crate) struct Api {
 }
 
 const API_VERSIONS: Api = Api { key: ApiKey::ApiVersions, version: 3 };
+const OLDEST_API_VERSIONS: Api = Api { key: ApiKey::ApiVersions, version: 0 };
 const SASL_HANDSHAKE: Api = Api { key: ApiKey::SaslHandshake, version: 1 };
 const SASL_AUTHENTICATE: Api = Api { key: ApiKey::SaslAuthenticate, version: 2 };
 pub(crate) const METADATA: Api = Api { key: ApiKey::Metadata, version: 10 };
@@ -140,21 +142,11 @@ impl Link {
         let request = ApiVersionsRequest::default()
             .with_client_software_name(StrBytes::from_static_str(CLIENT))
             .with_client_software_version(StrBytes::from_static_str(env!("CARGO_PKG_VERSION")));
-        let answer: ApiVersionsResponse = self.call(&API_VERSIONS, &request).await?;
-        let more: &[_] = if config.transactions { &NEEDED_BY_TRANSACTIONS } else { &[] };
-        for api in NEEDED.iter().chain(more) {
-            let known = answer.api_keys.iter().find(|k| k.api_key == api.key as i16);
-            let (min, max) = known.map_or((0, -1), |k| (k.min_version, k.max_version));
-            if !(min..=max).contains(&api.version) {
-                let (key, version) = (api.key, api.version);
-                let text = format!(
-                    "it understands {key:?} in versions {min} to {max} and version {version} is \
-                     needed; Kafka 2.8 or newer has it"
-                );
-                return Err(self.refusing(text));
-            }
-        }
-        Ok(())
+        let answer = self.ask(&API_VERSIONS, &request, || ()).await?;
+        let understood =
+            understood(self.correlation, answer).map_err(failing(&self.broker, "ask"))?;
+        let lack = lack(&understood, config.transactions);
+        lack.map_or(Ok(()), |lack| Err(self.refusing(format!("{lack}; Kafka 2.8 or newer has it"))))
     }
 
     async fn prove(&mut self, sasl: &SaslConfig) -> Result<(), LinkFault> {
@@ -199,6 +191,17 @@ impl Link {
         request: &impl Encodable,
         sent: impl FnOnce(),
     ) -> Result<A, LinkFault> {
+        let answer = self.ask(api, request, sent).await?;
+        decoded(api, self.correlation, answer).map_err(failing(&self.broker, "ask"))
+    }
+
+    /// The same; the answer as it came.
+    async fn ask(
+        &mut self,
+        api: &Api,
+        request: &impl Encodable,
+        sent: impl FnOnce(),
+    ) -> Result<Bytes, LinkFault> {
         self.correlation = self.correlation.wrapping_add(1);
         let bytes = encoded(api, self.correlation, request)
             .map_err(failing(&self.broker, "encode a request"))?;
@@ -208,8 +211,7 @@ impl Link {
             sent();
             read_answer(&mut self.stream).await
         };
-        let answer = in_time(exchange).await.map_err(failing(&self.broker, "ask"))?;
-        decoded(api, self.correlation, answer).map_err(failing(&self.broker, "ask"))
+        in_time(exchange).await.map_err(failing(&self.broker, "ask"))
     }
 
     /// Sends batches, at most [`REQUESTS_MAX`] requests of them, and waits for the answers to all.
@@ -325,6 +327,34 @@ async fn write_requests(
     }
 }
 
+/// What a broker says that it understands. One that does not even understand how it was asked says
+/// so in the oldest version.
+fn understood(correlation: i32, answer: Bytes) -> io::Result<ApiVersionsResponse> {
+    let refused = ResponseError::UnsupportedVersion.code().to_be_bytes();
+    let is_oldest = answer.get(4..6) == Some(&refused[..]);
+    let api = if is_oldest { OLDEST_API_VERSIONS } else { API_VERSIONS };
+    decoded(&api, correlation, answer)
+}
+
+/// What a broker does not understand of what is going to be asked.
+fn lack(understood: &ApiVersionsResponse, transactions: bool) -> Option<String> {
+    let more: &[_] = if transactions { &NEEDED_BY_TRANSACTIONS } else { &[] };
+    let mut needed = NEEDED.iter().chain(more).map(|api| (api.key, api.version));
+    needed.find_map(|(key, version)| {
+        let known = understood.api_keys.iter().find(|known| known.api_key == key as i16);
+        let theirs = known.map(|known| known.min_version..=known.max_version);
+        match theirs {
+            Some(theirs) if theirs.contains(&version) => None,
+            Some(theirs) => Some(format!(
+                "it understands {key:?} in versions {} to {} and version {version} is needed",
+                theirs.start(),
+                theirs.end()
+            )),
+            None => Some(format!("it does not understand {key:?}, which is needed")),
+        }
+    })
+}
+
 /// A request, with its length in front.
 fn encoded(api: &Api, correlation: i32, request: &impl Encodable) -> io::Result<BytesMut> {
     let mut out = BytesMut::with_capacity(256);
@@ -391,4 +421,44 @@ async fn read_answer(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Bytes>
 /// An error of a broker, while something was done.
 pub(crate) fn failing(broker: &str, doing: &'static str) -> impl Fn(io::Error) -> LinkFault {
     move |error| LinkFault::Failing { broker: broker.to_owned(), doing, text: error.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kafka_protocol::messages::api_versions_response::ApiVersion;
+
+    #[test]
+    fn what_a_broker_does_not_understand_is_told_with_what_it_does() {
+        let all: Vec<_> = NEEDED.iter().chain(&NEEDED_BY_TRANSACTIONS).collect();
+        let check = |changed: ApiKey, versions: Option<(i16, i16)>, transactions: bool| {
+            let known = all.iter().filter_map(|api| {
+                let is_changed = api.key == changed;
+                let (min, max) = if is_changed { versions? } else { (0, api.version) };
+                let known = ApiVersion::default().with_api_key(api.key as i16);
+                Some(known.with_min_version(min).with_max_version(max))
+            });
+            lack(&ApiVersionsResponse::default().with_api_keys(known.collect()), transactions)
+        };
+        assert_eq!(check(ApiKey::Heartbeat, None, true), None);
+        assert_eq!(check(ApiKey::EndTxn, None, false), None);
+        let rows = [
+            (ApiKey::Produce, Some((3, 8)), "Produce in versions 3 to 8 and version 9 is needed"),
+            (ApiKey::Metadata, Some((11, 13)), "Metadata in versions 11 to 13 and version 10"),
+            (ApiKey::EndTxn, None, "it does not understand EndTxn, which is needed"),
+        ];
+        for (key, versions, want) in rows {
+            let told = check(key, versions, true).expect("it lacks something");
+            assert!(told.contains(want), "{told}");
+        }
+    }
+
+    #[test]
+    fn a_broker_that_does_not_understand_how_it_is_asked_understands_nothing() {
+        // The number of the request, the code, and an empty list.
+        let answer = Bytes::from_static(&[0, 0, 0, 7, 0, 35, 0, 0, 0, 0]);
+        let told = lack(&understood(7, answer.clone()).expect("an answer"), false);
+        assert_eq!(told.as_deref(), Some("it does not understand Metadata, which is needed"));
+        assert!(understood(8, answer).is_err(), "it is to something else");
+    }
 }

@@ -1,7 +1,7 @@
 //! A broker that fails in all the ways that brokers have been seen to fail. Whatever it says, or
 //! does not say, its topic has each event once and in order.
 
-use crate::traffic::{TOPIC, alarm, ask_by, figure, sink, site_of};
+use crate::traffic::{TOPIC, alarm, ask, ask_by, figure, sink, site_of};
 use brink_proto::kafka::batch::{BatchHead, HEADER_BYTES, ProducerSequence};
 use brink_tests::{
     appliance::eventually,
@@ -15,7 +15,12 @@ use brink_tests::{
     site::Site,
     topic::Topic,
 };
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{
+    io::{Read, Write},
+    net::{SocketAddr, TcpListener},
+    thread,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 /// A broker that is reached through a proxy alone, and an appliance that delivers to it.
 pub(crate) struct World {
@@ -154,6 +159,39 @@ fn batches_whose_answers_never_come_are_sent_again_and_stand_once() {
     assert!(figure(&world.serving, "batches_resent") >= 5);
     assert_eq!(world.read(&python).nonces().len() as u64, world.asked);
     assert_eq!(world.serving.stop().code(), Some(0));
+}
+
+/// What answers as a broker does that is older than the version in which it is asked.
+fn old_broker() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    thread::spawn(move || {
+        for mut client in listener.incoming().flatten() {
+            let mut request = [0; 4096];
+            if matches!(client.read(&mut request), Ok(12..)) {
+                // Behind length, key and version there is the number that the answer has as well.
+                let answer = [&[0, 0, 0, 10], &request[8..12], &[0, 35, 0, 0, 0, 0]].concat();
+                let _ = client.write_all(&answer);
+            }
+        }
+    });
+    address
+}
+
+#[test]
+fn a_broker_that_is_too_old_is_refused_and_that_is_told() {
+    for more in ["", "transactions = true"] {
+        let site = site_of(&format!("\"{}\"", old_broker()), more);
+        let site = site.with("deliver_ms = 100000", "deliver_ms = 100");
+        let serving = site.serve();
+        ask(&serving, "early", 20);
+        eventually("it is refused", || alarm(&serving, "kafka_refusing"));
+        assert_eq!(sink(&serving)["delivered"], 0);
+        serving.signal("TERM");
+        let log = serving.wait_with_log().1.join("\n");
+        let told = "it does not understand Metadata, which is needed; Kafka 2.8 or newer has it";
+        assert!(log.contains(told), "{log}");
+    }
 }
 
 #[test]
