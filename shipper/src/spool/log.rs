@@ -299,10 +299,11 @@ impl<F> Log<F> {
         self.segments.values().any(|s| s.summary.streams.iter().any(|e| e.stream == *stream))
     }
 
-    /// Events that a sink has not delivered, from the segments' summaries.
-    pub(crate) fn backlog_events(&self, sink: &SinkCursor) -> u64 {
-        let ranges = self.ranges();
-        ranges.iter().map(|(stream, (first, end))| sink.pending(stream, *first, *end)).sum()
+    /// Events that a sink has not delivered, by stream, from the segments' summaries.
+    pub(crate) fn backlog(&self, sink: &SinkCursor) -> BTreeMap<StreamId, u64> {
+        let ranges = self.ranges().into_iter();
+        let left = ranges.map(|(id, (first, end))| (id, sink.pending(&id, first, end)));
+        left.filter(|(_, events)| *events > 0).collect()
     }
 
     /// The first sequence of each stream that lives in the log.

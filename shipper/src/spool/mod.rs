@@ -323,14 +323,16 @@ impl<D: Disk + Clone, T: Timer> Spool<D, T> {
         &self.report
     }
 
-    /// What a sink has behind it, and how many events in the log it has not.
+    /// What a sink has behind it, and how many events in the log it has not. Of how streams were
+    /// numbered it is told for those that have something left.
     #[must_use]
     pub fn sink_start(&self, sink: &str) -> (cursors::SinkCursor, u64) {
         let log = self.shared.log.borrow();
         let mut cursor = self.shared.cursors.borrow().sinks.get(sink).cloned().unwrap_or_default();
         cursor.begin(log.firsts());
-        let backlog = log.backlog_events(&cursor);
-        (cursor, backlog)
+        let backlog = log.backlog(&cursor);
+        cursor.lineages.retain(|lineage| backlog.contains_key(&lineage.stream));
+        (cursor, backlog.values().sum())
     }
 
     /// The two tasks: the one that appends, and the one that reads for the sinks. Both must be run;

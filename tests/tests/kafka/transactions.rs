@@ -358,6 +358,18 @@ fn another_mode_begins_with_the_first_start_that_finds_nothing_left() {
     await_backlog(&serving);
     assert_eq!(mode(&serving, "transactional"), false);
     assert_eq!(serving.stop().code(), Some(0));
+
+    // What waits and was not begun to go is in nobody's way.
+    site.change(&key(false), &key(true));
+    proxy.send_to(None);
+    let serving = site.serve();
+    ask(&serving, "not-begun", 20);
+    serving.kill();
+    proxy.send_to(Some(broker.address));
+    let serving = site.serve();
+    await_backlog(&serving);
+    assert_eq!(mode(&serving, "transactional"), true);
+    assert_eq!(serving.stop().code(), Some(0));
     let read = Topic::read(&python, broker.address, "impressions");
-    assert_eq!((read.nonces().len(), read.rows()), (100, 100));
+    assert_eq!((read.nonces().len(), read.rows()), (120, 120));
 }

@@ -55,18 +55,19 @@ const AGAIN: Duration = Duration::from_millis(200);
 const REFUSALS_MAX: u32 = 3;
 
 /// Whether this start delivers in transactions. What an earlier start has left goes the way that it
-/// had begun to go, so another mode begins with the first start that finds nothing left.
+/// had begun to go, so another mode begins with the first start that finds nothing left of that.
+/// The lineages of a start are those of streams that have something left.
 pub(in crate::kafka) fn applies(sink: &KafkaSink) -> bool {
     let (cursor, backlog) = &sink.start;
     let newest = cursor.lineages.iter().max_by_key(|lineage| lineage.stream.incarnation);
     let wanted = sink.config.transactions;
-    let begun = newest.map(|lineage| lineage.transactional).filter(|_| *backlog > 0);
+    let begun = newest.map(|lineage| lineage.transactional);
     if begun.is_some_and(|begun| begun != wanted) {
         tracing::warn!(
             transactions = !wanted,
             backlog,
             "what an earlier start has left goes its way first; [kafka] transactions is heeded by \
-             the first start that finds nothing left"
+             the first start that finds nothing left of it"
         );
     }
     begun.unwrap_or(wanted)
