@@ -5,6 +5,7 @@ use crate::{
     counter::Counter,
     spool::SpoolCounters,
 };
+use std::iter::Sum;
 use tokio::sync::watch;
 
 /// What a sink is asked to do.
@@ -25,6 +26,15 @@ pub struct Gone {
     pub missing: u64,
     /// They are delivered: an earlier start has done that, and could not say so any more.
     pub found: u64,
+}
+
+impl Sum for Gone {
+    fn sum<I: Iterator<Item = Gone>>(all: I) -> Gone {
+        all.fold(Gone::default(), |sum, one| Gone {
+            missing: sum.missing + one.missing,
+            found: sum.found + one.found,
+        })
+    }
 }
 
 /// A sink was told to end.

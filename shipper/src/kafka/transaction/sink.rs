@@ -24,7 +24,7 @@ use crate::{
 };
 use brink_proto::{
     frame::{FrameHeader, LogPosition},
-    ids::Name,
+    ids::{Name, Sequence, StreamId},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -225,7 +225,7 @@ impl Strict {
 
     /// How long there is nothing to be done, if there is not.
     fn rest(&self) -> Option<Duration> {
-        let moves = !self.streams.ends().is_empty();
+        let moves = !self.streams.ends().is_empty() || self.streams.doubtful().next().is_some();
         if self.is_fenced() || (self.streams.len() == 0 && !moves) {
             return Some(if self.is_draining() { LOOK } else { LOOK_IDLE });
         }
@@ -328,7 +328,8 @@ impl Strict {
     fn next_edge(&self) -> Option<Name> {
         let open = self.session.as_ref().map(|session| session.place.edge);
         let waiting = self.streams.waiting().filter(|(stream, _)| self.may_go(&stream.topic));
-        let edges: BTreeSet<Name> = waiting.map(|(stream, _)| stream.edge).collect();
+        let waiting = waiting.map(|(stream, _)| stream.edge);
+        let edges: BTreeSet<Name> = waiting.chain(self.streams.doubtful()).collect();
         open.filter(|open| edges.contains(open)).or_else(|| edges.first().copied())
     }
 
@@ -352,7 +353,8 @@ impl Strict {
             return Ok(());
         };
         let group: Vec<FrameHeader> = loads.iter().map(|load| load.frame).collect();
-        let positions = self.streams.positions(&session.place.edge, &group);
+        let edge = session.place.edge;
+        let positions = self.streams.positions(&edge, &group);
         let counters = &self.sink.counters;
         counters.resent.add(self.streams.tried(&group));
         if let Err(fault) = session.transact(loads, positions).await {
@@ -362,7 +364,7 @@ impl Strict {
         }
         counters.committed.add(1);
         self.frames_max = (self.frames_max * 2).min(MOST.frames);
-        counters.deliveries.delivered.add(self.streams.commit(&group));
+        counters.deliveries.delivered.add(self.streams.commit(&edge, &group));
         counters.batches.add(group.len() as u64);
         counters.bytes.add(group.iter().map(|f| u64::from(f.batch.payload_bytes)).sum());
         self.trouble = None;
@@ -377,11 +379,21 @@ impl Strict {
 
     /// Makes durable how far the streams are.
     async fn advance(&mut self) -> Result<(), Ended> {
+        for (stream, at) in self.streams.ended() {
+            self.end_lineage(stream, at).await?;
+        }
         let ends = self.streams.ends();
         if !ends.is_empty() {
             self.decide(Command::Advance { ends: ends.clone() }).await?;
             self.streams.advanced(&ends);
         }
+        Ok(())
+    }
+
+    /// Nothing of a stream goes in its lineage any more, from `at` on.
+    async fn end_lineage(&mut self, stream: StreamId, at: Sequence) -> Result<(), Ended> {
+        self.decide(Command::Break { stream, at }).await?;
+        self.streams.broken(stream, at);
         Ok(())
     }
 

@@ -48,6 +48,8 @@ pub(super) struct Most {
 pub(super) struct Found {
     /// Events that waited and are committed.
     pub(super) passed: u64,
+    /// What was told to be gone before.
+    pub(super) gone: Gone,
     /// It does not know a stream of which it had a position.
     pub(super) is_lost: bool,
 }
@@ -66,6 +68,14 @@ pub(super) struct Stream {
     committed: Sequence,
     /// Behind everything that the cursor says.
     durable: Sequence,
+    /// The lineage is an earlier start's, and its position was not looked for: more may be
+    /// committed than the cursor says.
+    in_doubt: bool,
+    /// What is gone from the log, while that is so.
+    /// BOUND: one more than frames that wait.
+    gaps: Vec<(Sequence, Sequence)>,
+    /// The topic has a position of the lineage.
+    is_told: bool,
 }
 
 impl Stream {
@@ -79,12 +89,50 @@ impl Stream {
         self.committed
     }
 
-    /// The log has nothing from where it was told of up to `to`.
+    /// The log has nothing from where it was told of up to `to`. While the stream is in doubt
+    /// nobody knows what that is.
     fn pass_over(&mut self, to: Sequence) -> Gone {
-        let all = to.0.saturating_sub(self.seen.0);
-        let found = self.committed.min(to).0.saturating_sub(self.seen.0);
-        self.seen = self.seen.max(to);
-        Gone { missing: all - found, found }
+        let from = self.seen;
+        if from >= to {
+            return Gone::default();
+        }
+        self.seen = to;
+        if !self.in_doubt {
+            return self.gone(from, to);
+        }
+        match self.gaps.last_mut().filter(|(_, end)| *end == from) {
+            Some((_, end)) => *end = to,
+            None => self.gaps.push((from, to)),
+        }
+        Gone::default()
+    }
+
+    /// What the log does not have of this.
+    fn gone(&self, from: Sequence, to: Sequence) -> Gone {
+        let found = self.committed.min(to).0.saturating_sub(from.0);
+        Gone { missing: to.0 - from.0 - found, found }
+    }
+
+    /// The topic has said all that it knows.
+    fn settle(&mut self) -> Gone {
+        self.in_doubt = false;
+        let gaps = std::mem::take(&mut self.gaps);
+        gaps.into_iter().map(|(from, to)| self.gone(from, to)).sum()
+    }
+
+    /// Behind what the cursor is to say, if it does not.
+    fn moves_to(&self) -> Option<Sequence> {
+        // What is lost, and nothing waits before it.
+        let seen = if self.frames.is_empty() { self.seen } else { Sequence(0) };
+        let end = self.committed.max(seen);
+        // What went and was not heard of may be the first that the topic has of the lineage.
+        let unheard = self.is_untold() && self.tried > self.committed;
+        (!self.in_doubt && !unheard && end > self.durable).then_some(end)
+    }
+
+    /// Nothing of its lineage is known to be committed.
+    fn is_untold(&self) -> bool {
+        self.lineage.is_some() && !self.is_told
     }
 
     fn pop_committed(&mut self) -> u64 {
@@ -127,15 +175,28 @@ impl Streams {
             let durable = start.delivered.get(&stream).copied().unwrap_or(Sequence(0));
             let lineage =
                 start.lineages.iter().find(|l| l.stream == stream && l.transactional).cloned();
-            let frames = VecDeque::new();
-            let (seen, tried, committed) = (durable, durable, durable);
-            Stream { lineage, frames, seen, tried, committed, durable }
+            Stream {
+                in_doubt: lineage.is_some(),
+                lineage,
+                frames: VecDeque::new(),
+                seen: durable,
+                tried: durable,
+                committed: durable,
+                durable,
+                gaps: Vec::new(),
+                is_told: false,
+            }
         })
     }
 
     /// The streams that wait.
     pub(super) fn waiting(&self) -> impl Iterator<Item = (&StreamId, &Stream)> {
         self.of.iter().filter(|(_, stream)| !stream.frames.is_empty())
+    }
+
+    /// Edges whose positions have to be looked for, though nothing of theirs may wait.
+    pub(super) fn doubtful(&self) -> impl Iterator<Item = Name> {
+        self.of.iter().filter(|(_, stream)| !stream.gaps.is_empty()).map(|(id, _)| id.edge)
     }
 
     /// How a stream is numbered.
@@ -181,13 +242,14 @@ impl Streams {
 
     /// A lineage is durable.
     pub(super) fn begun(&mut self, lineage: Lineage) {
-        let stream = lineage.stream;
-        self.stream(stream).lineage = Some(lineage);
+        let stream = self.stream(lineage.stream);
+        (stream.lineage, stream.is_told) = (Some(lineage), false);
     }
 
-    /// A lineage is void: its topic was made anew.
-    pub(super) fn broken(&mut self, stream: StreamId) {
-        self.stream(stream).lineage = None;
+    /// A lineage is over before `at`: its topic was made anew, or nothing of it will ever go.
+    pub(super) fn broken(&mut self, id: StreamId, at: Sequence) {
+        self.stream(id).lineage = None;
+        self.advanced(&[(id, at)]);
     }
 
     /// What goes with the next transaction: each stream's first frames, of those that may go, in
@@ -240,9 +302,17 @@ impl Streams {
         ours.chain(self.carried.iter().cloned()).collect()
     }
 
-    /// The transaction with these frames is committed; or they will never go. How many events.
-    pub(super) fn commit(&mut self, group: &[FrameHeader]) -> u64 {
+    /// The transaction of an edge with these frames is committed, and the positions of all its
+    /// streams. How many events.
+    pub(super) fn commit(&mut self, edge: &Name, group: &[FrameHeader]) -> u64 {
+        let ours = self.of.iter_mut().filter(|(id, _)| id.edge == *edge);
+        ours.for_each(|(_, stream)| stream.is_told = stream.lineage.is_some());
         group.iter().map(|f| self.reach(f.batch.stream, f.batch.end_sequence())).sum()
+    }
+
+    /// The first frame of a stream will never go. How many events.
+    pub(super) fn let_go(&mut self, frame: &FrameHeader) -> u64 {
+        self.reach(frame.batch.stream, frame.batch.end_sequence())
     }
 
     fn reach(&mut self, stream: StreamId, end: Sequence) -> u64 {
@@ -272,6 +342,7 @@ impl Streams {
         self.carried.clear();
         for position in found {
             if self.lineage(&position.stream).is_some_and(|lineage| position.is_of(lineage)) {
+                self.stream(position.stream).is_told = true;
                 passed += self.reach(position.stream, Sequence(position.end));
             } else {
                 self.carried.push(position);
@@ -280,18 +351,21 @@ impl Streams {
         // Another copy of the spool wants to find what it has written, once it starts again.
         self.carried.sort_by_key(|position| Reverse(position.stream.incarnation));
         self.carried.truncate(CARRIED_MAX);
-        Found { passed, is_lost }
+        let ours = self.of.iter_mut().filter(|(id, _)| id.edge == *edge);
+        let gone = ours.map(|(_, stream)| stream.settle()).sum();
+        Found { passed, gone, is_lost }
     }
 
     /// What the cursor does not say yet.
     pub(super) fn ends(&self) -> Vec<(StreamId, Sequence)> {
-        let end = |(id, stream): (&StreamId, &Stream)| {
-            // What is lost, and nothing waits before it.
-            let seen = if stream.frames.is_empty() { stream.seen } else { Sequence(0) };
-            let end = stream.committed.max(seen);
-            (end > stream.durable).then_some((*id, end))
-        };
-        self.of.iter().filter_map(end).collect()
+        self.of.iter().filter_map(|(id, stream)| Some((*id, stream.moves_to()?))).collect()
+    }
+
+    /// Of that, streams of whose lineage nothing was committed: it ends there. Otherwise a start
+    /// that finds no position would believe that the topic has lost it.
+    pub(super) fn ended(&self) -> Vec<(StreamId, Sequence)> {
+        let is_untold = |id: &StreamId| self.of.get(id).is_some_and(Stream::is_untold);
+        self.ends().into_iter().filter(|(id, _)| is_untold(id)).collect()
     }
 
     /// The cursor says so.

@@ -29,6 +29,7 @@ impl Strict {
         let positions = session.positions().await?;
         let found = self.streams.take_positions(&edge, &session.cluster.id, positions);
         self.sink.counters.deliveries.delivered.add(found.passed);
+        self.note_gone(found.gone);
         let (producer, epoch) = session.producer();
         let passed = found.passed;
         tracing::info!(%edge, producer, epoch, passed, "an epoch of transactions begins");
@@ -60,8 +61,7 @@ impl Strict {
         }
         for (stream, at) in void {
             self.sink.note_made_anew(&stream);
-            self.decide(Command::Break { stream, at }).await?;
-            self.streams.broken(stream);
+            self.end_lineage(stream, at).await?;
         }
         if !lineages.is_empty() {
             self.decide(Command::Begin { lineages: lineages.clone() }).await?;

@@ -92,7 +92,7 @@ impl Strict {
                 self.sink.note_set_aside(&frame.batch.stream, events, code);
             }
         }
-        self.streams.commit(&[frame]);
+        self.streams.let_go(&frame);
         Ok(())
     }
 }

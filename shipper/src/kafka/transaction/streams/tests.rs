@@ -87,8 +87,7 @@ impl World {
         if !self.open {
             let positions = self.topic.positions.clone();
             let found = self.streams.take_positions(&edge(), "c", positions);
-            // Whoever has passed over all that a stream had has written no position of it.
-            assert!(!found.is_lost || !self.corrupt.is_empty());
+            assert_eq!((found.gone, found.is_lost), (Gone::default(), false));
             self.delivered += found.passed;
             self.open = true;
         }
@@ -113,7 +112,7 @@ impl World {
             let Some(bad) = bad.next().copied() else { continue };
             group.retain(|f| !is_ours(f) || f.position < bad.position);
             if !group.iter().any(is_ours) {
-                self.passed_over += self.streams.commit(&[bad]);
+                self.passed_over += self.streams.let_go(&bad);
             }
         }
         if group.is_empty() {
@@ -125,13 +124,18 @@ impl World {
             self.topic.commit(&group, positions);
         }
         if applied && heard {
-            self.delivered += self.streams.commit(&group);
+            self.delivered += self.streams.commit(&edge(), &group);
         } else {
             self.open = false;
         }
     }
 
     fn advance(&mut self) {
+        for (stream, at) in self.streams.ended() {
+            self.cursor.lineages.retain(|lineage| lineage.stream != stream);
+            self.cursor.advance(stream, at);
+            self.streams.broken(stream, at);
+        }
         let ends = self.streams.ends();
         for (stream, end) in &ends {
             self.cursor.advance(*stream, *end);
@@ -239,7 +243,7 @@ fn positions_of_another_copy_of_the_spool_are_not_ours_and_are_kept_for_it() {
     let id: StreamId = NAMES[0].parse().unwrap();
     copy.streams.begun(Lineage { producer: 5, ..lineage(id, 0) });
     let found = copy.streams.take_positions(&edge(), "c", written.clone());
-    assert_eq!(found, Found { passed: 0, is_lost: false });
+    assert_eq!(found, Found { passed: 0, gone: Gone::default(), is_lost: false });
     assert_eq!(copy.streams.len(), 1);
     let group = copy.streams.gather(most(1), |_, _| true);
     copy.topic.commit(&group, copy.streams.positions(&edge(), &group));
@@ -261,7 +265,8 @@ fn positions_that_the_topic_has_lost_are_noticed() {
     let rows = [("c", true), ("another", false)];
     for (cluster, want) in rows {
         let found = world.streams.take_positions(&edge(), cluster, Vec::new());
-        assert_eq!(found, Found { passed: 0, is_lost: want }, "{cluster}");
+        let want = Found { passed: 0, gone: Gone::default(), is_lost: want };
+        assert_eq!(found, want, "{cluster}");
     }
     let found = world.streams.take_positions(&edge(), "c", world.topic.positions.clone());
     assert!(!found.is_lost);
@@ -306,6 +311,46 @@ fn what_is_gone_from_the_log_is_missing_unless_it_is_committed() {
     (world.streams, world.open) = (Streams::new(world.cursor.clone()), false);
     world.begin();
     assert_eq!(world.streams.lost(id, Sequence(23)), Gone { missing: 3, found: 20 });
+
+    // What is told of before the positions are known is found out with them.
+    world.streams = Streams::new(world.cursor.clone());
+    assert_eq!(world.streams.push(frame(0, 10, 10)), Taken::Waits(Gone::default()));
+    assert_eq!(world.streams.lost(id, Sequence(22)), Gone::default());
+    assert_eq!(world.streams.lost(id, Sequence(23)), Gone::default());
+    assert_eq!((world.streams.doubtful().next(), world.streams.ends()), (Some(edge()), vec![]));
+    let found = world.streams.take_positions(&edge(), "c", world.topic.positions.clone());
+    let gone = Gone { missing: 3, found: 10 };
+    assert_eq!(found, Found { passed: 10, gone, is_lost: false });
+    assert_eq!((world.streams.doubtful().next(), world.streams.ended()), (None, vec![]));
+    assert_eq!(world.streams.ends(), [(id, Sequence(23))]);
+}
+
+#[test]
+fn what_never_went_is_not_taken_for_what_the_topic_has_lost() {
+    let id: StreamId = NAMES[0].parse().unwrap();
+    // Nothing of a stream can be read.
+    let mut world = World::new();
+    world.add(0, 3);
+    world.corrupt.insert(frame(0, 0, 3).position);
+    world.transact(true, true, None);
+    assert_eq!(world.streams.ended(), [(id, Sequence(3))]);
+    world.advance();
+    world.start();
+    world.add(0, 2);
+    world.settle();
+    // Nor is it in the log any more when the next start looks.
+    let mut world = World::new();
+    world.add(0, 3);
+    world.begin();
+    world.log.clear();
+    world.start();
+    assert_eq!(world.streams.lost(id, Sequence(3)), Gone::default());
+    let found = world.streams.take_positions(&edge(), "c", Vec::new());
+    let gone = Gone { missing: 3, found: 0 };
+    assert_eq!(found, Found { passed: 0, gone, is_lost: false });
+    assert_eq!(world.streams.ended(), [(id, Sequence(3))]);
+    world.advance();
+    assert_eq!((world.cursor.lineages.len(), world.cursor.delivered[&id]), (0, Sequence(3)));
 }
 
 #[test]
