@@ -1,6 +1,6 @@
 //! Segment tables for tests: made of users, published where an appliance looks.
 
-use crate::{appliance::Extra, process};
+use crate::{appliance::Extra, process, site::Site};
 use brink_proto::{
     ids::PriceMicros,
     table::{Namespace, Segment, write},
@@ -26,6 +26,18 @@ pub fn sections(dir: &Path, more: &str) -> String {
 #[must_use]
 pub fn provider<'a>(listener: &'a str, sections: &'a str) -> Extra<'a> {
     Extra { listener, sections, role: Some("provider"), ..Extra::default() }
+}
+
+/// A site that provides, with version 1 of a table in which user 7 is, and further sections.
+#[must_use]
+pub fn site(listener: &str, more: &str) -> Site {
+    // Where tables come from is known once there is a folder.
+    let mark = "[tables]\nurl = \"file:a\"\npath = \"b\"";
+    let site = Site::new(&provider(listener, &format!("{mark}\n{more}")));
+    let wanted = sections(site.path(), "");
+    let site = site.with(mark, &wanted);
+    publish(site.path(), 1, &table(&["7"], "sports"));
+    site
 }
 
 /// The bytes of a table in which each of these users of the exchange has one segment for 0.75.

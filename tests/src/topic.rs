@@ -1,8 +1,9 @@
 //! What librdkafka and Google's Protobuf read in a Kafka topic, which share no code with us.
 //!
-//! As in the objects, each record has the nonce of its request, `n=…`, in `raw_query`.
+//! As in the objects, each record has the nonce of its request, `n=…`, first in `raw_query`.
 
 use crate::services::Python;
+use brink_proto::schema::TOPICS;
 use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -10,7 +11,7 @@ use std::{
     path::Path,
 };
 
-/// The records of a topic of impressions: by stream, sequence and nonce, in the order of the
+/// The records of a topic: by stream, sequence and nonce, in the order of the
 /// partition.
 pub struct Topic {
     /// Who read it.
@@ -23,15 +24,17 @@ impl Topic {
     /// Reads all of it.
     ///
     /// # Panics
-    /// When a record is no impression, or a stream is in two partitions.
+    /// When a record is not what the topic's name says, or a stream is in two partitions.
     #[must_use]
     pub fn read(python: &Python, broker: SocketAddr, topic: &str) -> Topic {
+        let schema = TOPICS.iter().find(|schema| topic.ends_with(schema.topic));
+        let message = schema.expect("a topic of ours").message;
         let proto = Path::new(env!("CARGO_MANIFEST_DIR")).join("../proto/events.proto");
         let arguments = [
             broker.to_string(),
             topic.to_owned(),
             proto.display().to_string(),
-            "brink.v1.Impression".to_owned(),
+            format!("brink.v1.{message}"),
         ];
         let mut streams: BTreeMap<String, Vec<(u64, String)>> = BTreeMap::new();
         let mut partitions: BTreeMap<String, Value> = BTreeMap::new();
@@ -42,7 +45,8 @@ impl Topic {
             let first = partitions.entry(stream.clone()).or_insert(partition.clone());
             assert_eq!(*first, partition, "a stream stays in its partition");
             let query = text("raw_query");
-            let nonce = query.strip_prefix("n=").expect("a nonce").to_owned();
+            let nonce = query.split('&').next().and_then(|first| first.strip_prefix("n="));
+            let nonce = nonce.expect("a nonce").to_owned();
             let sequence = row["sequence"].as_u64().or_else(|| text("sequence").parse().ok());
             streams.entry(stream).or_default().push((sequence.expect("a sequence"), nonce));
         });

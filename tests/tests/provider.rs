@@ -9,8 +9,7 @@ use brink_tests::{
     appliance::{eventually, rows, start},
     http::Client,
     process::Serving,
-    site::Site,
-    tables::{LISTENER, provider, publish, sections, table},
+    tables::{LISTENER, provider, publish, sections, site, table},
 };
 use edge::{http::error::HttpError, roles::provider::dialect_bytes};
 use flate2::{Compression, write::GzEncoder};
@@ -23,15 +22,6 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
-
-/// A site that provides, with version 1 of a table in which user 7 is.
-fn site(listener: &str) -> Site {
-    let site = Site::new(&provider(listener, "[tables]\nurl = \"file:a\"\npath = \"b\""));
-    let wanted = sections(site.path(), "");
-    let site = site.with("[tables]\nurl = \"file:a\"\npath = \"b\"", &wanted);
-    publish(site.path(), 1, &table(&["7"], "sports"));
-    site
-}
 
 fn await_ready(address: SocketAddr) {
     eventually("a table is served", || Client::connect(address).get("/ready").body == b"1\n");
@@ -125,7 +115,7 @@ impl Stream {
 
 #[test]
 fn a_stalled_box_answers_what_is_late_with_nothing() {
-    let site = site("exchange = \"xandr\"\n[listener.provider]\nlate_percent_max = 100");
+    let site = site("exchange = \"xandr\"\n[listener.provider]\nlate_percent_max = 100", "");
     let serving = site.serve();
     await_ready(serving.listeners[0]);
     let mut stream = Stream::new(&serving, 64);
@@ -205,7 +195,7 @@ fn spooled(folder: &Path) -> Vec<u8> {
 fn who_did_not_consent_is_named_nowhere() {
     let keeps = "[listener.provider]\nkeep_query = true";
     let ack = "ack = { \"/v1/segments/\" = \"durable\" }";
-    let site = site(&format!("exchange = \"xandr\"\n{ack}\n{keeps}"));
+    let site = site(&format!("exchange = \"xandr\"\n{ack}\n{keeps}"), "");
     let serving = site.serve();
     await_ready(serving.listeners[0]);
     let [user, external, extended, agent, referer, ip, cookie, other] = NONCES;

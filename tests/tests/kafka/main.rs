@@ -2,12 +2,13 @@
 //! Protobuf). What kills and cut connections do is in `kills`.
 //!
 //! This file has a broker that is well, or away. [`faults`]: one that answers with errors, late, or
-//! not at all. [`forgotten`]: one that does not know any more what it was sent, or another one.
-//! [`leaders`]: a cluster whose brokers are killed. [`transactions`]: strict mode. [`traffic`]:
-//! what is asked, and what is read.
+//! not at all; [`frozen`]: not for a minute. [`forgotten`]: one that does not know any more what it
+//! was sent, or another one. [`leaders`]: a cluster whose brokers are killed. [`transactions`]:
+//! strict mode. [`traffic`]: what is asked, and what is read.
 
 mod faults;
 mod forgotten;
+mod frozen;
 mod leaders;
 mod traffic;
 mod transactions;

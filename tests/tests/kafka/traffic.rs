@@ -79,22 +79,28 @@ pub(crate) fn figure(serving: &Serving, name: &str) -> u64 {
     line.unwrap_or_else(|| panic!("no {name} in {page}")).parse().expect("a number")
 }
 
-/// Somebody who asks for a pixel every now and then, until told to end.
+/// Somebody who asks every now and then, until told to end.
 pub(crate) struct Trickle {
     ends: Arc<AtomicBool>,
     asking: JoinHandle<BTreeSet<String>>,
 }
 
 impl Trickle {
+    /// One who asks for a pixel.
     pub(crate) fn start(serving: &Serving) -> Trickle {
+        Trickle::asking(serving, "trickle".to_owned(), |nonce| format!("/i.gif?n={nonce}"))
+    }
+
+    /// One of this name who asks for what a nonce makes.
+    pub(crate) fn asking(serving: &Serving, name: String, of: fn(&str) -> String) -> Trickle {
         let ends = Arc::new(AtomicBool::new(false));
         let (mut client, ended) = (serving.connect(), Arc::clone(&ends));
         let asking = thread::spawn(move || {
             let mut asked = BTreeSet::new();
             // ORDER: Relaxed, a flag that stands for itself.
             while !ended.load(Ordering::Relaxed) {
-                let nonce = format!("trickle-{}", asked.len());
-                assert_eq!(client.get(&format!("/i.gif?n={nonce}")).status, 200);
+                let nonce = format!("{name}-{}", asked.len());
+                assert_eq!(client.get(&of(&nonce)).status, 200);
                 asked.insert(nonce);
                 thread::park_timeout(Duration::from_millis(20));
             }
