@@ -96,7 +96,10 @@ steps! {
 }
 
 impl Step {
-    /// Those that only a Kafka sink with transactions meets.
+    /// Those that only a Kafka sink without transactions meets.
+    pub const OF_PLAIN_BATCHES: [Step; 2] = [Step::BatchSent, Step::BatchAcknowledged];
+
+    /// Those that only one with transactions meets.
     pub const OF_TRANSACTIONS: [Step; 5] = [
         Step::TransactionBegun,
         Step::TransactionFilled,

@@ -21,8 +21,8 @@ const LIFE_MS_MAX: u64 = 1200;
 /// How long a step is waited for; then it is killed from outside after all.
 const STEP_MAX: Duration = Duration::from_millis(2500);
 
-/// The same for what tells of what is delivered: before it all that earlier lives have left is.
-const TOLD_MAX: Duration = Duration::from_secs(20);
+/// The same where all that earlier lives have left has to be delivered before.
+const DELIVERED_MAX: Duration = Duration::from_secs(20);
 
 /// From a start to a stop, and the longest time from there to a kill.
 const STOP_AT: Duration = Duration::from_millis(600);
@@ -35,7 +35,7 @@ const ASKERS: u64 = 2;
 pub(crate) fn live(
     world: &World,
     weather: &Weather<'_>,
-    (life, aim): (u64, Moment),
+    (name, aim): (&str, Moment),
     random: &Random,
     asked: &mut Asked,
 ) -> Option<Moment> {
@@ -55,7 +55,7 @@ pub(crate) fn live(
     let status = thread::scope(|scope| {
         let killing = scope.spawn(|| killer.run());
         if serving.becomes_ready() {
-            for asker in askers(&serving, (0..ASKERS).map(|n| format!("{life}-{n}"))) {
+            for asker in askers(&serving, (0..ASKERS).map(|n| format!("{name}-{n}"))) {
                 asked.add(asker.join().expect("it asks"));
             }
         }
@@ -89,8 +89,16 @@ fn passages(step: Step) -> u64 {
         Step::SegmentReleased | Step::ObjectFound | Step::LineageDurable => 1,
         Step::ManifestSealed | Step::ManifestAnswered => 1,
         Step::StartCounted | Step::LogRecovered | Step::LogDrained => 1,
-        Step::TransactionBegun | Step::TransactionFilled | Step::PositionWritten => 1,
-        Step::CommitSent | Step::TransactionCommitted => 1,
+        Step::TransactionBegun | Step::TransactionFilled | Step::PositionWritten => 4,
+        Step::CommitSent | Step::TransactionCommitted => 4,
+    }
+}
+
+/// How long a step is waited for.
+fn patience(step: Step) -> Duration {
+    match step {
+        Step::SegmentReleased | Step::ManifestSealed | Step::ManifestAnswered => DELIVERED_MAX,
+        _ => STEP_MAX,
     }
 }
 
@@ -119,8 +127,8 @@ impl<'w> Killer<'w> {
         let kill_at = match aim {
             Moment::Any => within(LIFE_MS_MAX),
             Moment::Stop => STOP_AT + within(STOP_MS_MAX),
-            Moment::Step(_) if is_told => TOLD_MAX,
-            Moment::Step(_) | Moment::ObjectUnderWay => STEP_MAX,
+            Moment::Step(step) => patience(step),
+            Moment::ObjectUnderWay => STEP_MAX,
         };
         Killer {
             world,

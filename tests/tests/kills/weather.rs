@@ -40,12 +40,10 @@ const STORMS: [Storm; 8] = [
 const STORM_MS: std::ops::Range<u64> = 50..400;
 const CALM_MS: std::ops::Range<u64> = 300..1200;
 
-/// In calm too, a connection to Kafka breaks behind so many answers, the last one unsaid.
-const ANSWERS: u64 = 11;
-
 /// The weather over a world.
 pub(crate) struct Weather<'w> {
     world: &'w World,
+    seed: u64,
     /// Held in a storm.
     storm: Mutex<()>,
     storms: AtomicU64,
@@ -53,16 +51,16 @@ pub(crate) struct Weather<'w> {
 }
 
 impl<'w> Weather<'w> {
-    pub(crate) fn new(world: &'w World) -> Weather<'w> {
+    pub(crate) fn new(world: &'w World, seed: u64) -> Weather<'w> {
         let (storms, settled) = (AtomicU64::new(0), AtomicBool::new(false));
-        Weather { world, storm: Mutex::new(()), storms, settled }
+        Weather { world, seed, storm: Mutex::new(()), storms, settled }
     }
 
     /// One storm after the other, until it is settled.
     pub(crate) fn change(&self) {
-        let random = Random::new(7);
+        let random = Random::new(self.seed);
         let pass = |range| let_live(Duration::from_millis(random.within(range)));
-        self.world.kafka.cut_every(ANSWERS);
+        self.world.kafka.cut_every(self.world.mode.answers());
         // ORDER: Relaxed, a flag that stands for itself.
         while !self.settled.load(Ordering::Relaxed) {
             let storm = self.calm();
@@ -91,12 +89,12 @@ impl<'w> Weather<'w> {
     }
 
     fn end(&self, storm: Storm) {
-        let World { broker, kafka, store, .. } = self.world;
+        let World { broker, kafka, store, mode, .. } = self.world;
         match storm {
             Storm::BrokerStill => broker.freeze(false),
             Storm::BrokerAway => {
                 kafka.send_to(Some(broker.address));
-                kafka.cut_every(ANSWERS);
+                kafka.cut_every(mode.answers());
             }
             Storm::Store(_) => store.clear(),
         }
@@ -105,15 +103,6 @@ impl<'w> Weather<'w> {
     /// No storm begins while this is held.
     pub(crate) fn calm(&self) -> MutexGuard<'_, ()> {
         self.storm.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Does something in calm, while no connection breaks either.
-    pub(crate) fn hold_still(&self, then: impl FnOnce()) {
-        let calm = self.calm();
-        self.world.kafka.cut_every(0);
-        then();
-        self.world.kafka.cut_every(ANSWERS);
-        drop(calm);
     }
 
     /// Lets the storm that there is when this is dropped be the last one: also where a test has

@@ -1,5 +1,6 @@
 //! The appliance's folder, a real Kafka broker, a real S3 server, and what stands in between.
 
+use crate::mode::Mode;
 use brink_tests::{
     appliance::Extra,
     proxy::Proxy,
@@ -21,20 +22,22 @@ pub(crate) struct World {
     pub(crate) server: S3Server,
     pub(crate) store: StoreProxy,
     pub(crate) site: Site,
+    pub(crate) mode: Mode,
 }
 
 impl World {
     pub(crate) fn start() -> Option<World> {
         // The broker sends its clients to the proxy.
         let kafka = Proxy::start();
-        let advertised = [("BRINK_KAFKA_ADVERTISED", kafka.address.to_string())];
-        let broker = Broker::start_with(&advertised)?;
+        let broker = Broker::start_behind(kafka.address, &[])?;
         kafka.send_to(Some(broker.address));
         let server = S3Server::start()?;
         let store = StoreProxy::start(server.address(), server.secret());
+        let mode = Mode::Plain;
         let sections = format!(
-            "[kafka]\nbrokers = [\"{}\"]\npartitions = 2\nreplication = 1\ncreate_topics = true",
-            kafka.address
+            "[kafka]\nbrokers = [\"{}\"]\npartitions = 2\nreplication = 1\ncreate_topics = true\n{}",
+            kafka.address,
+            mode.key()
         );
         let listener = "ack = { \"/i.gif\" = \"durable\" }";
         let site = Site::new(&Extra { listener, sections: &sections, ..Extra::default() });
@@ -52,6 +55,12 @@ impl World {
             .with("age_max_ms = 60000", "age_max_ms = 200")
             .with("segment_bytes = 4194304", "segment_bytes = 524288")
             .with("quota_bytes = 67108864", "quota_bytes = 4294967296");
-        Some(World { broker, kafka, server, store, site })
+        Some(World { broker, kafka, server, store, site, mode })
+    }
+
+    /// From the next start on that finds nothing left, events go to Kafka in this way.
+    pub(crate) fn deliver_in(&mut self, mode: Mode) {
+        self.site.change(self.mode.key(), mode.key());
+        self.mode = mode;
     }
 }
