@@ -224,6 +224,13 @@ mod tests {
     }
 
     #[test]
+    fn objects_of_small_machines_are_small() {
+        let small = all().unwrap().into_iter().filter(|profile| profile.memory_mib <= 2048);
+        let objects: Vec<_> = small.map(|profile| profile.objects.bytes_max_mib).collect();
+        assert!(objects.len() == 2 && objects.iter().all(|mib| *mib <= 32), "{objects:?}");
+    }
+
+    #[test]
     fn a_machine_gets_the_largest_profile_it_carries() {
         let check = |cores, mib, want: &str| {
             assert_eq!(for_machine(cores, mib).unwrap().name, want, "{cores} cores, {mib} MiB");

@@ -100,3 +100,46 @@ fn properties(schema: &Schema, seal: &Seal, rows: u64) -> Result<WriterPropertie
     }
     Ok(properties.build())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use brink_proto::schema::TOPICS;
+    use bytes::Bytes;
+    use parquet::file::metadata::{PageIndexPolicy, ParquetMetaDataReader};
+
+    #[test]
+    fn every_column_has_an_index_of_its_pages_and_those_for_lookups_a_filter() {
+        for schema in TOPICS {
+            let stream = format!("e/7/0/{}", schema.topic).parse().unwrap();
+            let seal = Seal {
+                key: String::new(),
+                stream,
+                first: 0,
+                end: 3 * ROWS_AT_ONCE as u64,
+                frames: 1,
+                schema: schema.version,
+                writer: WRITER_VERSION,
+                digest: "00ff".to_owned(),
+            };
+            let mut file = File::new(schema, &seal, seal.end).unwrap();
+            (0..seal.end).for_each(|_| file.append(&[]).unwrap());
+            let bytes = Bytes::from(file.finish().unwrap());
+            let reader =
+                ParquetMetaDataReader::new().with_page_index_policy(PageIndexPolicy::Required);
+            let metadata = reader.parse_and_finish(&bytes).unwrap();
+            assert!(metadata.page_index().is_some(), "{}", schema.topic);
+            let groups = metadata.row_groups();
+            assert!(!groups.is_empty(), "{}", schema.topic);
+            for (column, field) in
+                groups.iter().flat_map(|group| group.columns().iter().zip(schema.fields()))
+            {
+                let name = column.column_path().string();
+                assert_eq!(name, field.name);
+                assert!(column.offset_index_offset().is_some(), "{name} has no offsets of pages");
+                assert!(column.column_index_offset().is_some(), "{name} has no bounds of pages");
+                assert_eq!(column.bloom_filter_offset().is_some(), field.bloom, "{name}");
+            }
+        }
+    }
+}
