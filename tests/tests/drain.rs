@@ -1,13 +1,15 @@
 //! `shipper drain`: a dead box's volume, delivered from another machine, whatever comes between.
 
 use brink_shipper::objects::readback;
-use brink_tests::{appliance::Extra, process, sim::random::Random, site::Site};
+use brink_tests::{
+    appliance::Extra, asking::pixel, process, sim::random::Random, site::Site, volume::Volume,
+};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use std::{
     collections::BTreeSet,
     fs,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     thread,
     time::Duration,
@@ -21,6 +23,7 @@ const ROWS_OF_OBJECT: usize = 20;
 /// now. It had a second stream of an earlier start.
 struct Dead {
     site: Site,
+    spool: PathBuf,
     nonces: BTreeSet<String>,
     identity: Vec<u8>,
 }
@@ -43,7 +46,13 @@ impl Dead {
             serving.kill();
         }
         site.change("age_max_ms = 3600000", &rows_max);
-        let path = site.path().join("spool/identity");
+        let spool = site.path().join("spool");
+        Dead::elsewhere(site, spool, nonces)
+    }
+
+    /// A killed box's spool, as it hangs on another machine.
+    fn elsewhere(site: Site, spool: PathBuf, nonces: BTreeSet<String>) -> Dead {
+        let path = spool.join("identity");
         let mut identity: Value =
             serde_json::from_slice(&fs::read(&path).expect("an identity")).expect("JSON");
         let machine = identity["machine"].as_object_mut().expect("hashes");
@@ -51,7 +60,7 @@ impl Dead {
         machine.insert("machine_id".to_owned(), json!("of the dead box"));
         let identity = identity.to_string().into_bytes();
         fs::write(&path, &identity).expect("it can be written");
-        Dead { site, nonces, identity }
+        Dead { site, spool, nonces, identity }
     }
 
     fn objects(&self) -> usize {
@@ -61,7 +70,7 @@ impl Dead {
     /// A drain under way.
     fn drain(&self, more: &[&str]) -> Child {
         let mut command = Command::new(process::binary("brink-shipper", "shipper"));
-        command.arg("drain").arg("--spool").arg(self.site.path().join("spool"));
+        command.arg("drain").arg("--spool").arg(&self.spool);
         command.arg("--config").arg(self.site.config()).arg("--json").args(more);
         command.current_dir(self.site.path());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -75,8 +84,7 @@ impl Dead {
 
     /// What `shipper inspect` says of the spool.
     fn inspected(&self) -> Value {
-        let spool = self.site.path().join("spool");
-        let arguments = ["inspect", "--json", "--spool", spool.to_str().expect("text")];
+        let arguments = ["inspect", "--json", "--spool", self.spool.to_str().expect("text")];
         serde_json::from_slice(&process::shipper(&arguments).stdout).expect("JSON")
     }
 
@@ -95,12 +103,12 @@ impl Dead {
             assert_eq!(output.status.code(), Some(0), "{found}");
             rows += found["rows"].as_u64().expect("a number");
         }
-        assert_eq!(rows, ROWS as u64);
+        assert_eq!(rows, self.nonces.len() as u64);
         let seen = self.inspected();
         assert_eq!((&seen["segments"], &seen["free"]["count"]), (&json!([]), &json!(0)));
         assert_eq!(seen["sinks"]["objects"]["pending"], 0);
         assert_eq!(seen["identity"]["this_machine"], false);
-        assert_eq!(fs::read(self.site.path().join("spool/identity")).unwrap(), self.identity);
+        assert_eq!(fs::read(self.spool.join("identity")).unwrap(), self.identity);
     }
 }
 
@@ -219,4 +227,57 @@ fn what_cannot_be_drained_is_told_with_its_remedy_and_left_as_it_is() {
     // And with the right word all of it goes.
     assert_eq!(dead.drained(&["--without", "kafka"]).0, Some(0));
     dead.conclude();
+}
+
+/// Segments in a folder of a spool.
+fn segments(folder: &Path) -> usize {
+    fs::read_dir(folder.join("segments")).map_or(0, |entries| entries.count())
+}
+
+#[test]
+fn a_dead_box_with_two_disks_is_drained_from_where_they_are_now() {
+    let volume = Volume::mount(96);
+    let spool = volume.path().join("spool");
+    let listener = "ack = { \"/i.gif\" = \"durable\" }";
+    let site = Site::new(&Extra { listener, ..Extra::default() }).with_spool_at(&spool);
+    let second = site.path().join("second");
+    let first = format!("path = \"{}\"", spool.display());
+    let site = site
+        .with(&first, &format!("{first}\nsecond_path = \"{}\"", second.display()))
+        .with("age_max_ms = 60000", "age_max_ms = 3600000")
+        .with("segment_bytes = 4194304", "segment_bytes = 524288");
+    let serving = site.serve();
+    let (mut client, random) = (serving.connect(), Random::new(5));
+    let mut nonces = BTreeSet::new();
+    let mut ask = || {
+        let some: Vec<String> = (0..20).map(|_| random.letters(8000)).collect();
+        client.send(some.iter().map(|nonce| pixel(nonce)).collect::<String>());
+        assert!(some.iter().all(|_| client.response().status == 200));
+        nonces.extend(some);
+    };
+    while segments(&spool) < 2 {
+        ask();
+    }
+    let filler = volume.fill();
+    while segments(&second) < 2 {
+        ask();
+    }
+    serving.kill();
+    fs::remove_file(filler).expect("it is there");
+
+    // The second disk hangs somewhere else than on the dead box.
+    let now = site.path().join("now");
+    fs::rename(&second, &now).expect("a folder");
+    let dead = Dead::elsewhere(site, spool, nonces);
+    let (code, report, said) = dead.drained(&[]);
+    assert_eq!((code, report), (Some(2), Value::Null), "{said}");
+    assert!(said.contains("is its disk mounted?") && said.contains("--second"), "{said}");
+    let (code, report, said) = dead.drained(&["--second", now.to_str().expect("text")]);
+    assert_eq!(code, Some(0), "{report} {said}");
+    let rows = dead.nonces.len();
+    assert_eq!(report["sinks"][0]["delivered"], rows, "{report}");
+    assert_eq!((segments(&dead.spool), segments(&now)), (0, 0), "nothing is left on either");
+    fs::rename(&now, &second).expect("a folder");
+    dead.conclude();
+    drop(volume);
 }
