@@ -428,7 +428,18 @@ pub struct Folder {
     pub objects: Vec<(String, u64)>,
 }
 
+/// How the client words the status for what a store makes no sense of: a wrong region, a name of a
+/// bucket that is none, a token that has run out.
+const SENSELESS: &str = "status code: 400";
+
+/// Codes of that status which say that a request was cut on its way.
+const CUT: [&str; 3] = ["RequestTimeout", "IncompleteBody", "BadDigest"];
+
 fn classified(error: &StoreFault) -> PutError {
+    let text = error.to_string();
+    if text.contains(SENSELESS) && !CUT.iter().any(|code| text.contains(code)) {
+        return PutError::Refused(text);
+    }
     match error {
         StoreFault::PermissionDenied { .. }
         | StoreFault::Unauthenticated { .. }
@@ -436,7 +447,7 @@ fn classified(error: &StoreFault) -> PutError {
         | StoreFault::NotSupported { .. }
         | StoreFault::NotImplemented { .. }
         | StoreFault::InvalidPath { .. }
-        | StoreFault::UnknownConfigurationKey { .. } => PutError::Refused(error.to_string()),
-        _ => PutError::Failing(error.to_string()),
+        | StoreFault::UnknownConfigurationKey { .. } => PutError::Refused(text),
+        _ => PutError::Failing(text),
     }
 }
