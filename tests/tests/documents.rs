@@ -75,7 +75,7 @@ fn least() -> Value {
 }
 
 /// Values that are refused, in TOML. What the error says is allowed stands in the page.
-const REFUSED: [(&str, &str, &str); 50] = [
+const REFUSED: [(&str, &str, &str); 51] = [
     ("edge", "name", "\"A\""),
     ("edge", "profile", "\"x\""),
     ("listener", "name", "\"\""),
@@ -103,6 +103,7 @@ const REFUSED: [(&str, &str, &str); 50] = [
     ("objects", "rows_max", "0"),
     ("objects", "age_max_ms", "0"),
     ("objects", "requests_per_second_max", "0"),
+    ("objects", "request_timeout_ms", "0"),
     ("kafka", "brokers", "[\"x\"]"),
     ("kafka", "topic_prefix", "\" \""),
     ("kafka", "partitions", "0"),

@@ -151,7 +151,7 @@ impl Taken {
             folder,
             listeners: bound.collect::<Result<_, _>>()?,
             admin: bind_admin(config.admin)?,
-            store: Store::open_within(&config.store, config.store_requests_max)?,
+            store: Store::open_within(&config.store, config.store_limits)?,
             tls,
         })
     }

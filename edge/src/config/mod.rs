@@ -18,7 +18,10 @@ use crate::{consent::Policy, ring::uring::rungs::Rungs, roles::Ack};
 use brink_proto::ids::Name;
 use brink_shipper::{
     kafka::config::KafkaConfig,
-    objects::{plan::RollPolicy, store::StoreConfig},
+    objects::{
+        plan::RollPolicy,
+        store::{Limits, StoreConfig},
+    },
 };
 use brink_tuning::{cores::CorePlan, memory::Line, profile::Profile};
 use cidr::Cidrs;
@@ -39,8 +42,8 @@ pub struct EdgeConfig {
     pub spool: SpoolSettings,
     /// Where objects go.
     pub store: StoreConfig,
-    /// Requests a second that may go there.
-    pub store_requests_max: u32,
+    /// What requests to it are held to.
+    pub store_limits: Limits,
     /// When frames become objects.
     pub roll: RollPolicy,
     /// The Kafka cluster, if events go to one.

@@ -106,7 +106,7 @@ pub fn resolve_text(
         admin: address(&check, "admin.address", &file.admin.address)?,
         spool: spool(&check, &file.spool, &profile)?,
         store: objects.store,
-        store_requests_max: objects.requests_per_second_max,
+        store_limits: objects.limits,
         roll: objects.roll,
         kafka,
         consent: policy,

@@ -1,6 +1,7 @@
 //! `[objects]` and `[kafka]` as a person writes them. Each field is one key; its comment is its
 //! reference, and docs/configuration.md is held against it.
 
+use crate::objects::store::REQUEST_TIMEOUT;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -29,6 +30,10 @@ pub struct ObjectsSection {
     /// For s3: requests a second, retries and all. What is not used is kept for ten seconds.
     #[serde(default = "share_of_a_bucket")]
     pub requests_per_second_max: u64,
+    /// For s3: longest time for a request, body and all; after it the request is given up and made
+    /// again.
+    #[serde(default = "request_timeout")]
+    pub request_timeout_ms: u64,
 }
 
 /// `[kafka]`
@@ -87,6 +92,10 @@ fn number<const N: u64>() -> u64 {
 
 fn rows() -> u64 {
     4_000_000
+}
+
+fn request_timeout() -> u64 {
+    REQUEST_TIMEOUT.as_millis() as u64
 }
 
 /// 300 requests a second, which is the least that DigitalOcean allows for a bucket, over a fleet of

@@ -3,7 +3,7 @@
 use super::{Checker, ConfigError, ObjectsSection};
 use crate::objects::{
     plan::RollPolicy,
-    store::{STORE_URLS, StoreConfig, StorePlace},
+    store::{Limits, STORE_URLS, StoreConfig, StorePlace},
 };
 
 /// The section, resolved.
@@ -11,8 +11,8 @@ use crate::objects::{
 pub struct ObjectsConfig {
     /// Where objects go.
     pub store: StoreConfig,
-    /// Requests a second that may go there.
-    pub requests_per_second_max: u32,
+    /// What requests to it are held to.
+    pub limits: Limits,
     /// When frames become objects.
     pub roll: RollPolicy,
 }
@@ -52,9 +52,7 @@ pub fn resolve(
     };
     let requests = section.requests_per_second_max;
     let requests = check.within("objects.requests_per_second_max", requests, 1, 10_000)?;
-    Ok(ObjectsConfig {
-        store: store(check, "objects.url", place)?,
-        requests_per_second_max: requests as u32,
-        roll,
-    })
+    let timeout = check.millis("objects.request_timeout_ms", section.request_timeout_ms, 1000)?;
+    let limits = Limits { per_second: requests as u32, timeout };
+    Ok(ObjectsConfig { store: store(check, "objects.url", place)?, limits, roll })
 }

@@ -147,7 +147,7 @@ pub fn drain(
 ) -> Result<Drained, DrainError> {
     let folder = SpoolFolder::open_as_it_is(path, second)?;
     check_sinks(path, to, without)?;
-    let store = Store::open_within(&to.objects.store, to.objects.requests_per_second_max)?;
+    let store = Store::open_within(&to.objects.store, to.objects.limits)?;
     let tls = to.kafka.as_ref().and_then(|kafka| kafka.tls.as_ref()).map(Tls::new).transpose()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let draining = Draining::start(&folder, to, store, tls)?;

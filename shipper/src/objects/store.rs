@@ -101,11 +101,12 @@ impl StoreConfig {
     /// # Errors
     /// [`StoreConfigError`] when the settings cannot work.
     pub fn client(&self) -> Result<Arc<dyn ObjectStore>, StoreConfigError> {
-        self.client_within(None)
+        self.client_within(REQUEST_TIMEOUT, None)
     }
 
     fn client_within(
         &self,
+        request_timeout: Duration,
         budget: Option<Budget>,
     ) -> Result<Arc<dyn ObjectStore>, StoreConfigError> {
         match self {
@@ -121,7 +122,7 @@ impl StoreConfig {
                     retry_timeout: Duration::from_secs(30),
                     ..RetryConfig::default()
                 };
-                let client = ClientOptions::new().with_timeout(REQUEST_TIMEOUT);
+                let client = ClientOptions::new().with_timeout(request_timeout);
                 let mut builder = AmazonS3Builder::from_env()
                     .with_bucket_name(bucket)
                     .with_region(region)
@@ -173,14 +174,16 @@ pub enum StoreConfigError {
 pub struct Store {
     store: Arc<dyn ObjectStore>,
     condition: Condition,
-    leftovers: Leftovers,
+    kind: Kind,
 }
 
-/// Whether a writer that dies leaves something.
+/// What differs between stores beside their clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Leftovers {
-    None,
-    Files,
+enum Kind {
+    Folder,
+    S3,
+    /// A writer that dies leaves something.
+    Hdfs,
 }
 
 /// What a store makes of the condition that an object must not exist.
@@ -231,8 +234,17 @@ impl PutError {
     }
 }
 
-/// Longest request, body and all: 32 MiB at 3 Mbit/s.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(120);
+/// What requests to an S3 store are held to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// No more of them a second, but for what the store did not get in the ten seconds before.
+    pub per_second: u32,
+    /// Each is given up after so long, body and all. What was given up may still be done.
+    pub timeout: Duration,
+}
+
+/// Longest request where nobody says otherwise, body and all: 32 MiB at 3 Mbit/s.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// What stands in the object of [`Store::probe`].
 const PROBE: &[u8] = b"Whether this store refuses to write this a second time.\n";
@@ -246,25 +258,25 @@ impl Store {
     /// # Errors
     /// [`StoreConfigError`] when the settings cannot work.
     pub fn open(config: &StoreConfig) -> Result<Store, StoreConfigError> {
-        Store::opened(config, None)
+        Ok(Store::of(config, config.client()?))
     }
 
-    /// Opens a store of which S3 gets no more requests a second than this, but for what it did not
-    /// get in the ten seconds before.
+    /// Opens a store whose requests are held to limits.
     ///
     /// # Errors
     /// As [`Store::open`].
-    pub fn open_within(config: &StoreConfig, per_second: u32) -> Result<Store, StoreConfigError> {
-        Store::opened(config, Some(Budget::new(per_second)))
+    pub fn open_within(config: &StoreConfig, limits: Limits) -> Result<Store, StoreConfigError> {
+        let budget = Budget::new(limits.per_second);
+        Ok(Store::of(config, config.client_within(limits.timeout, Some(budget))?))
     }
 
-    fn opened(config: &StoreConfig, budget: Option<Budget>) -> Result<Store, StoreConfigError> {
-        let leftovers = match config {
-            StoreConfig::Hdfs { .. } => Leftovers::Files,
-            StoreConfig::Folder(_) | StoreConfig::S3 { .. } => Leftovers::None,
+    fn of(config: &StoreConfig, store: Arc<dyn ObjectStore>) -> Store {
+        let kind = match config {
+            StoreConfig::Folder(_) => Kind::Folder,
+            StoreConfig::S3 { .. } => Kind::S3,
+            StoreConfig::Hdfs { .. } => Kind::Hdfs,
         };
-        let store = config.client_within(budget)?;
-        Ok(Store { store, condition: Condition::Honoured, leftovers })
+        Store { store, condition: Condition::Honoured, kind }
     }
 
     /// Finds out what the store makes of conditions, with an object that nobody reads: it is
@@ -274,7 +286,7 @@ impl Store {
     /// [`PutError`] when the store does not say; what was known of it stands.
     pub async fn probe(&mut self, key: &str) -> Result<Condition, PutError> {
         let key = Key::from(key);
-        if self.leftovers == Leftovers::Files {
+        if self.kind == Kind::Hdfs {
             hdfs::sweep(&*self.store, SystemTime::now() - hdfs::ABANDONED).await;
         }
         for _ in 0..2 {

@@ -1,124 +1,45 @@
 //! A store that fails in all the ways that stores have been seen to fail.
 
-use crate::traffic::{PREFIX, ask, delivered, settings, site};
+use crate::{
+    traffic::{PREFIX, ask, settings, site},
+    world::{Noticed, World, strike},
+};
 use brink_tests::{
     appliance::eventually,
-    process::Serving,
     s3::{
         S3Server,
         proxy::{ALL, Fault, OBJECTS, Proxy, Seen, Target},
     },
     sim::random::Random,
-    site::Site,
 };
 use std::{
-    collections::BTreeSet,
     fs,
     time::{Duration, Instant},
 };
 
-/// A server, a proxy in front of it, and an appliance that knows only the proxy.
-struct World {
-    server: S3Server,
-    proxy: Proxy,
-    site: Site,
-    serving: Serving,
-    asked: BTreeSet<String>,
-}
-
-impl World {
-    fn start() -> Option<World> {
-        World::start_with(|_| {})
-    }
-
-    /// The proxy is told before the appliance starts.
-    fn start_with(tell: impl FnOnce(&Proxy)) -> Option<World> {
-        let server = S3Server::start()?;
-        let proxy = Proxy::start(server.address(), server.secret());
-        tell(&proxy);
-        let site = site(&server, &settings(&server, &proxy.endpoint()));
-        let serving = site.serve();
-        Some(World { server, proxy, site, serving, asked: BTreeSet::new() })
-    }
-
-    /// Asks for some more pixels.
-    fn ask(&mut self) {
-        let from = self.asked.len();
-        let more: BTreeSet<String> = (from..from + 100).map(|n| n.to_string()).collect();
-        ask(&self.serving, &more);
-        self.asked.extend(more);
-    }
-
-    fn figure(&self, name: &str) -> u64 {
-        self.serving.status().sink()[name].as_u64().expect("a number")
-    }
-
-    fn await_delivery(&self) {
-        eventually("all is delivered", || self.figure("delivered") == self.asked.len() as u64);
-    }
-
-    /// The object whose answer is held back, once it is made.
-    fn await_object(&self) -> String {
-        let key = self.proxy.seen().into_iter().rfind(|s| s.fault.is_some()).expect("it").path;
-        let name = key.rsplit_once('/').expect("a folder").1;
-        eventually("it is made", || {
-            let keys = self.server.download(PREFIX, &self.site.path().join("looked"));
-            keys.iter().any(|key| key.ends_with(name))
-        });
-        key
-    }
-
-    fn is_alarmed(&self, alarm: &str) -> bool {
-        self.serving.status().is_alarmed(alarm)
-    }
-
-    /// Stops it; what lies in the store is what was asked for, each once.
-    fn conclude(self) {
-        let World { server, proxy, site, serving, asked } = self;
-        proxy.clear();
-        assert_eq!(serving.stop().code(), Some(0));
-        let audit = delivered(&server, &site);
-        assert_eq!(audit.nonces(), asked);
-        audit.check_dense();
-    }
-}
-
-/// A fault that strikes a few PUTs, after which everything is as if nothing had been.
-fn strike(fault: Fault, times: u32) {
-    let Some(mut world) = World::start() else { return };
-    world.ask();
-    world.await_delivery();
-    world.proxy.inject(fault, OBJECTS, times);
-    for _ in 0..3 {
-        world.ask();
-        world.await_delivery();
-    }
-    assert_eq!(world.proxy.struck(), times as usize);
-    eventually("no alarm is left", || {
-        let alarms = ["store_failing", "store_refusing", "object_conflict"];
-        alarms.iter().all(|alarm| !world.is_alarmed(alarm))
-    });
-    world.conclude();
-}
-
 #[test]
 fn a_storm_of_503_passes() {
-    strike(Fault::Answer(503), 12);
+    strike(Fault::Answer(503), 12, Noticed::Alarm);
 }
 
 #[test]
 fn errors_of_the_server_pass() {
-    strike(Fault::Answer(500), 5);
+    strike(Fault::Answer(500), 5, Noticed::Alarm);
 }
 
 #[test]
 fn a_conflict_of_requests_is_tried_again() {
-    strike(Fault::Answer(409), 3);
+    strike(Fault::Answer(409), 3, Noticed::Alarm);
+}
+
+#[test]
+fn an_object_that_was_made_and_answered_with_409_is_known_as_ours() {
+    strike(Fault::AnswerAfter(409), 3, Noticed::Nothing);
 }
 
 #[test]
 fn an_object_whose_answer_was_lost_is_known_as_ours() {
-    strike(Fault::LoseAnswer, 3);
+    strike(Fault::LoseAnswer, 3, Noticed::Alarm);
 }
 
 #[test]
@@ -170,26 +91,26 @@ fn an_object_that_an_earlier_start_has_made_is_waited_for_until_all_of_it_is_rea
 #[test]
 fn an_object_that_was_made_and_answered_with_503_is_known_as_ours() {
     // The client tries again by itself, and is told that the object exists.
-    strike(Fault::AnswerAfter(503), 3);
+    strike(Fault::AnswerAfter(503), 3, Noticed::Nothing);
 }
 
 #[test]
 fn a_connection_that_closes_in_the_middle_of_an_object_leaves_no_half_of_it() {
-    strike(Fault::CloseInBody, 3);
+    strike(Fault::CloseInBody, 3, Noticed::Alarm);
 }
 
 #[test]
 fn a_slow_store_and_a_dripping_answer_are_waited_for() {
-    strike(Fault::Delay(Duration::from_millis(300)), 2);
-    strike(Fault::Drip, 3);
+    strike(Fault::Delay(Duration::from_millis(300)), 2, Noticed::Nothing);
+    strike(Fault::Drip(Duration::from_millis(300)), 3, Noticed::Nothing);
 }
 
-#[test]
-fn a_refusal_is_an_alarm_keeps_everything_and_ends_by_itself() {
+/// A refusal that lasts, through a kill in the middle of it.
+fn refuse(status: u16) {
     let Some(mut world) = World::start() else { return };
     world.ask();
     world.await_delivery();
-    world.proxy.inject_always(Fault::Answer(403), ALL);
+    world.proxy.inject_always(Fault::Answer(status), ALL);
     world.ask();
     eventually("the alarm", || world.is_alarmed("store_refusing"));
     world.ask();
@@ -206,6 +127,26 @@ fn a_refusal_is_an_alarm_keeps_everything_and_ends_by_itself() {
     eventually("it goes on by itself", || world.figure("pending") == 0);
     eventually("the alarm is over", || !world.is_alarmed("store_refusing"));
     world.conclude();
+}
+
+#[test]
+fn a_refusal_is_an_alarm_keeps_everything_and_ends_by_itself() {
+    refuse(403);
+}
+
+#[test]
+fn so_it_is_with_what_the_store_makes_no_sense_of() {
+    refuse(400);
+}
+
+#[test]
+fn so_it_is_with_credentials_that_nobody_knows() {
+    refuse(401);
+}
+
+#[test]
+fn so_it_is_with_a_bucket_that_is_gone() {
+    refuse(404);
 }
 
 #[test]
@@ -296,7 +237,7 @@ fn no_more_requests_go_to_a_store_than_it_is_to_get() {
         .with("requests_per_second_max = 1000", "requests_per_second_max = 1")
         .with("age_max_ms = 100", "age_max_ms = 200");
     let started = Instant::now();
-    let mut world = World { serving: site.serve(), server, proxy, site, asked: BTreeSet::new() };
+    let mut world = World::of(server, proxy, site);
     // What is kept for ten seconds goes at once, and then one a second.
     let (at_once, more) = (10, 4);
     eventually("there is more to be sent than may go at once", || {

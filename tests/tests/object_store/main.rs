@@ -1,14 +1,17 @@
 //! Delivery into a real S3 server: all of it, each row once, whatever happens on the way.
 //!
-//! [`traffic`] asks, and reads what lies in the store; [`faults`] has a proxy in between that fails
-//! as it is told to, [`manifests`] uses it to kill at every arrow of a manifest's way. [`hdfs`] is
-//! the same for a real HDFS, and [`sync`] goes from there to S3. What goes well is here.
+//! [`traffic`] asks, and reads what lies in the store; [`world`] has a proxy in between that fails
+//! as it is told to: in all ways in [`faults`], for longer than requests last in [`slow`], and
+//! while it kills at every arrow of a manifest's way in [`manifests`]. [`hdfs`] is the same for a real HDFS, and [`sync`] goes from there to S3. What goes
+//! well is here.
 
 mod faults;
 mod hdfs;
 mod manifests;
+mod slow;
 mod sync;
 mod traffic;
+mod world;
 
 use brink_tests::{
     appliance::{Extra, Running, eventually, start},
@@ -18,8 +21,13 @@ use brink_tests::{
     site::Site,
     tables::{LISTENER, file, provider, table},
 };
-use std::{collections::BTreeSet, fs, os::unix::fs::PermissionsExt, path::Path};
-use traffic::{ask, delivered, site};
+use std::{
+    collections::BTreeSet,
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
+use traffic::{PREFIX, ask, delivered, settings, site};
 
 #[test]
 fn what_was_answered_lies_in_the_store_and_the_secret_is_seen_nowhere() {
@@ -50,6 +58,38 @@ fn what_was_answered_lies_in_the_store_and_the_secret_is_seen_nowhere() {
     let seen = pages.into_iter().map(|page| String::from_utf8(page).unwrap()).chain(log);
     for text in seen {
         assert!(!text.contains(server.secret()), "{text}");
+    }
+}
+
+#[test]
+fn whoever_looks_at_a_configuration_a_spool_or_a_store_does_not_see_the_secret() {
+    let Some(server) = S3Server::start() else { return };
+    let site = site(&server, &settings(&server, server.endpoint()));
+    let serving = site.serve();
+    ask(&serving, &(0..100).map(|n| n.to_string()).collect());
+    serving.kill();
+    let text = |path: PathBuf| path.to_str().expect("a text").to_owned();
+    let (spool, config) = (text(site.path().join("spool")), text(site.config()));
+    let (url, credentials) = (server.url(PREFIX), text(server.credentials()));
+    let store = ["--store", &url, "--endpoint", server.endpoint(), "--credentials", &credentials];
+    let edge: [&[&str]; 4] =
+        [&["check"], &["doctor"], &["doctor", "--json"], &["identity", "show"]];
+    let shipper: [&[&str]; 6] = [
+        &["inspect", "--spool", &spool],
+        &["inspect", "--spool", &spool, "--json"],
+        &["verify", "--spool", &spool],
+        &["drain", "--spool", &spool, "--config", &config, "--json"],
+        &[&["audit", "--hour", "2026-01-01T00"], &store[..]].concat(),
+        &[&["audit", "--hour", "2026-01-01T00", "--json"], &store[..]].concat(),
+    ];
+    let outputs = edge.into_iter().map(|verb| (verb, site.edge(verb)));
+    let outputs = outputs.chain(shipper.into_iter().map(|verb| (verb, process::shipper(verb))));
+    for (verb, output) in outputs {
+        let told = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let (said, errors) = (told(&output.stdout), told(&output.stderr));
+        assert!(!said.is_empty(), "{verb:?}: {errors}");
+        let secret = server.secret();
+        assert!(!said.contains(secret) && !errors.contains(secret), "{verb:?}: {said} {errors}");
     }
 }
 

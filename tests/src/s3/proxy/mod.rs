@@ -39,8 +39,12 @@ pub enum Fault {
     CloseInBody,
     /// The server hears of it this much later.
     Delay(Duration),
-    /// The answer comes in single bytes.
-    Drip,
+    /// The body is taken in over so long; then the server does it, whoever still waits.
+    SlowBody(Duration),
+    /// The same, and the server never hears of it.
+    LostBody(Duration),
+    /// The answer comes in single bytes, over so long.
+    Drip(Duration),
     /// The server does not hear of the condition that the object must not exist.
     IgnoreCondition,
 }
@@ -209,9 +213,16 @@ impl Shared {
         let length = head.value("content-length").map_or(0, |l| l.parse().unwrap_or(0));
         let wanted = if fault == Some(Fault::CloseInBody) { length / 2 } else { length };
         let mut body = vec![0; wanted.min(BODY_BYTES_MAX)];
-        reader.read_exact(&mut body)?;
+        match fault {
+            Some(Fault::SlowBody(time) | Fault::LostBody(time)) => {
+                slowly(&mut body, time, |part| reader.read_exact(part))?;
+            }
+            _ => reader.read_exact(&mut body)?,
+        }
         let mut answer = match fault {
-            Some(Fault::CloseInBody) => return client.shutdown(Shutdown::Both),
+            Some(Fault::CloseInBody | Fault::LostBody(_)) => {
+                return client.shutdown(Shutdown::Both);
+            }
             Some(Fault::Answer(status)) => error(status),
             Some(Fault::Delay(time)) => {
                 let_live(time);
@@ -222,7 +233,13 @@ impl Shared {
                 sign::sign(&mut head, &self.secret);
                 self.ask(&head, &body)?
             }
-            Some(Fault::AnswerAfter(_) | Fault::LoseAnswer | Fault::HoldAnswer | Fault::Drip)
+            Some(
+                Fault::AnswerAfter(_)
+                | Fault::LoseAnswer
+                | Fault::HoldAnswer
+                | Fault::SlowBody(_)
+                | Fault::Drip(_),
+            )
             | None => self.ask(&head, &body)?,
         };
         match fault {
@@ -234,11 +251,17 @@ impl Shared {
             Some(Fault::AnswerAfter(status)) => answer = error(status),
             _ => {}
         }
-        let piece = if fault == Some(Fault::Drip) { 1 } else { answer.len().max(1) };
         let mut client = client;
         client.set_nodelay(true)?;
-        for piece in answer.chunks(piece) {
-            client.write_all(piece)?;
+        match fault {
+            Some(Fault::Drip(time)) => {
+                let pause = time / u32::try_from(answer.len().max(1)).unwrap_or(u32::MAX);
+                for byte in answer.chunks(1) {
+                    let_live(pause);
+                    client.write_all(byte)?;
+                }
+            }
+            _ => client.write_all(&answer)?,
         }
         client.shutdown(Shutdown::Both)
     }
@@ -265,10 +288,30 @@ impl Shared {
     }
 }
 
+/// How many parts a body is taken in when it is taken slowly.
+const PARTS: usize = 20;
+
+/// Takes something in parts, with pauses between them that are so long together.
+fn slowly(
+    bytes: &mut [u8],
+    time: Duration,
+    mut take: impl FnMut(&mut [u8]) -> io::Result<()>,
+) -> io::Result<()> {
+    let part = bytes.len().div_ceil(PARTS).max(1);
+    for part in bytes.chunks_mut(part) {
+        let_live(time / PARTS as u32);
+        take(part)?;
+    }
+    Ok(())
+}
+
 /// An answer of ours, as S3 would write it.
 fn error(status: u16) -> Vec<u8> {
     let code = match status {
+        400 => "AuthorizationHeaderMalformed",
+        401 => "Unauthorized",
         403 => "AccessDenied",
+        404 => "NoSuchBucket",
         409 => "ConditionalRequestConflict",
         503 => "SlowDown",
         _ => "InternalError",
