@@ -20,6 +20,9 @@ pub enum Alarm {
     StoreRefusing,
     /// An object with our key and other contents exists.
     ObjectConflict,
+    /// The store has objects of an earlier start that this spool has neither delivered nor decided
+    /// on.
+    StoreAhead,
     /// The Kafka cluster is not reached, or answers with errors that may pass.
     KafkaFailing,
     /// The Kafka cluster refuses us: credentials, permission, topic or clock.
@@ -54,7 +57,7 @@ pub enum Alarm {
 
 impl Alarm {
     /// All alarms, in the order of their numbers.
-    pub const ALL: [Alarm; 21] = [
+    pub const ALL: [Alarm; 22] = [
         Alarm::SpoolFull,
         Alarm::SpoolDisk,
         Alarm::LogHeld,
@@ -62,6 +65,7 @@ impl Alarm {
         Alarm::StoreFailing,
         Alarm::StoreRefusing,
         Alarm::ObjectConflict,
+        Alarm::StoreAhead,
         Alarm::KafkaFailing,
         Alarm::KafkaRefusing,
         Alarm::KafkaForgot,
@@ -89,6 +93,7 @@ impl Alarm {
             Alarm::StoreFailing => "store_failing",
             Alarm::StoreRefusing => "store_refusing",
             Alarm::ObjectConflict => "object_conflict",
+            Alarm::StoreAhead => "store_ahead",
             Alarm::KafkaFailing => "kafka_failing",
             Alarm::KafkaRefusing => "kafka_refusing",
             Alarm::KafkaForgot => "kafka_forgot",
@@ -129,6 +134,10 @@ impl Alarm {
                 "check credentials, bucket and permissions; delivery goes on by itself"
             }
             Alarm::ObjectConflict => "two appliances have the same identity; see `edge identity`",
+            Alarm::StoreAhead => {
+                "the spool is an old copy, its cursors were lost, or two appliances have the same \
+                 identity; `shipper audit` says whether rows stand twice"
+            }
             Alarm::KafkaFailing => {
                 "nothing: delivery is retried for ever; see the log for the broker's answer"
             }

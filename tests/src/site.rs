@@ -23,6 +23,21 @@ pub struct Site {
     text: String,
 }
 
+/// Copies a folder with all that is in it.
+///
+/// # Panics
+/// When something cannot be read or written.
+pub fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("a folder");
+    for entry in fs::read_dir(from).expect("a folder").map(|entry| entry.expect("an entry")) {
+        let to = to.join(entry.file_name());
+        match entry.file_type().expect("a kind").is_dir() {
+            true => copy(&entry.path(), &to),
+            false => drop(fs::copy(entry.path(), to).expect("there is room")),
+        }
+    }
+}
+
 impl Site {
     /// A new folder with the usual configuration, which logs JSON.
     ///
@@ -58,6 +73,16 @@ impl Site {
     pub fn with_spool_at(self, spool: &Path) -> Site {
         let ours = format!("path = \"{}/spool\"", self.dir.path().display());
         self.with(&ours, &format!("path = \"{}\"", spool.display()))
+    }
+
+    /// The same with a spool that is a copy of another one as it is now.
+    ///
+    /// # Panics
+    /// When it cannot be copied.
+    #[must_use]
+    pub fn with_spool_of(self, other: &Site) -> Site {
+        copy(&other.path().join("spool"), &self.path().join("spool"));
+        self
     }
 
     /// The folder.

@@ -27,10 +27,15 @@ pub fn object_key(
     schema: u32,
 ) -> String {
     let StreamId { edge, incarnation, shard, topic } = stream;
-    let folder = folder(topic, hour);
-    let (incarnation, shard) = (incarnation.0, shard.0);
-    let (first, last) = (first.0, end.0.saturating_sub(1));
-    format!("{folder}/{edge}-{incarnation:020}-{shard:05}-{first:020}-{last:020}.v{schema}.parquet")
+    let (folder, begin) = (folder(topic, hour), name_begin(edge, *incarnation));
+    let (shard, first, last) = (shard.0, first.0, end.0.saturating_sub(1));
+    format!("{folder}/{begin}{shard:05}-{first:020}-{last:020}.v{schema}.parquet")
+}
+
+/// What the names of all objects of one start begin with.
+#[must_use]
+pub fn name_begin(edge: &Name, incarnation: Incarnation) -> String {
+    format!("{edge}-{:020}-", incarnation.0)
 }
 
 /// The folder of an hour's objects of a topic.

@@ -45,8 +45,15 @@ pub(super) struct Delivery {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Due {
     pub(super) id: ChainId,
-    hour: Hour,
+    pub(super) hour: Hour,
     seal: ListSeal,
+}
+
+impl Due {
+    /// Whether nothing of its chain comes after it.
+    pub(super) fn is_last(&self) -> bool {
+        self.seal.last
+    }
 }
 
 /// Time after an hour in which what was written in it becomes durable and is taken: batches close
@@ -240,7 +247,8 @@ impl Lists {
         self.chains.remove(id);
     }
 
-    fn is_own(&self, id: &ChainId) -> bool {
+    /// Whether a chain is one of this start.
+    pub(super) fn is_own(&self, id: &ChainId) -> bool {
         id.edge == self.author.edge && Some(id.incarnation) == self.author.incarnation
     }
 
@@ -275,7 +283,7 @@ impl Lists {
     }
 
     /// The sequence behind all of a stream that is delivered.
-    fn end_of(&self, stream: &StreamId) -> u64 {
+    pub(super) fn end_of(&self, stream: &StreamId) -> u64 {
         let chain = self.chains.get(&ChainId::of(stream));
         let end = chain.and_then(|chain| chain.end_of(stream.shard.0));
         end.unwrap_or_else(|| self.begins.get(stream).map_or(0, |begin| begin.0))

@@ -10,7 +10,7 @@
 //! a drain closes that group before its last frame is here. Where it was found to exist, its events
 //! are passed over, and it does not matter which of them the log still has. A frame that turns out
 //! to be corrupt splits its group in two: the object's name would otherwise promise what it does
-//! not hold.
+//! not hold. So does what turns out to be in an object that no seal speaks of.
 
 mod stream;
 
@@ -27,6 +27,7 @@ use brink_proto::{
 };
 use std::{
     collections::{BTreeMap, VecDeque},
+    mem,
     time::Duration,
 };
 use stream::{Group, Stream, plan_of};
@@ -88,6 +89,22 @@ pub struct Found {
     pub rows: u64,
     /// Events that were shed between its frames, as far as the log still has them.
     pub shed: Shed,
+}
+
+impl Found {
+    /// Whether the object has this frame.
+    #[must_use]
+    pub fn holds(&self, frame: &FrameHeader) -> bool {
+        let batch = &frame.batch;
+        let is_within = self.seal.first <= batch.first_sequence.0
+            && batch.end_sequence() <= Sequence(self.seal.end);
+        is_within && self.seal.stream == batch.stream
+    }
+
+    fn pass_over(&mut self, frame: &FrameHeader) {
+        self.rows += u64::from(frame.batch.count);
+        self.shed.add(frame);
+    }
 }
 
 /// Where an object lies.
@@ -294,6 +311,40 @@ impl Planner {
             let batch = corrupt.batch;
             steps.push(Step::Skip(batch.stream, batch.end_sequence(), Some(batch.hour)));
         }
+        self.put_in_front(steps);
+    }
+
+    /// Takes a plan back because frames of it are in objects that exist. These are passed over;
+    /// what is around them becomes objects of its own, next.
+    pub fn handle_ahead(&mut self, plan: Plan, existing: &[Found]) {
+        let Plan { seal, frames, resumed } = plan;
+        self.frames += frames.len();
+        let mut steps = Vec::new();
+        if resumed {
+            steps.push(Step::Unseal(seal.key));
+        }
+        let mut own = Vec::new();
+        for frame in frames {
+            let Some(found) = existing.iter().find(|found| found.holds(&frame)) else {
+                own.push(frame);
+                continue;
+            };
+            self.frames -= 1;
+            steps.extend(plan_of(mem::take(&mut own)).map(Step::Object));
+            match steps.last_mut() {
+                Some(Step::Found(last)) if last.seal == found.seal => last.pass_over(&frame),
+                _ => {
+                    let mut found = found.clone();
+                    found.pass_over(&frame);
+                    steps.push(Step::Found(found));
+                }
+            }
+        }
+        steps.extend(plan_of(own).map(Step::Object));
+        self.put_in_front(steps);
+    }
+
+    fn put_in_front(&mut self, steps: Vec<Step>) {
         steps.into_iter().rev().for_each(|step| self.ready.push_front(step));
     }
 }

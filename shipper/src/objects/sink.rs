@@ -12,9 +12,10 @@
 //!
 //! Nothing is ever dropped here. What the store does not take is tried again for ever, with an
 //! alarm; a crash at any arrow is taken up again from the seal. Which of the sealed objects exist
-//! is asked before the first frame is taken: those need no frames, which may be gone. `manifests`
-//! is the lower half.
+//! is asked before the first frame is taken: those need no frames, which may be gone. What exists
+//! that no seal speaks of is looked for by `ahead`. `manifests` is the lower half.
 
+mod ahead;
 mod manifests;
 
 use super::{
@@ -39,6 +40,7 @@ use crate::{
     },
     steps::Step as Passed,
 };
+use ahead::Ahead;
 use brink_proto::{
     frame::LogPosition,
     ids::{Incarnation, Name, Sequence},
@@ -120,6 +122,7 @@ impl ObjectSink {
         let mut work = Work {
             planner: Planner::new(self.policy, &self.start.0),
             lists: Lists::new(author, &self.start.0, self.start.1),
+            ahead: Ahead::new(&self.start.0.seals),
             watch: Watch::start(Moment::now()),
         };
         // Why it ended is known to whoever asked for it, or told by an alarm.
@@ -200,7 +203,7 @@ impl ObjectSink {
 
     /// Takes what the spool has told. Whether that is all for now.
     fn take_notices(&mut self, work: &mut Work, now: Duration) -> bool {
-        let Work { planner, lists, watch } = work;
+        let Work { planner, lists, watch, .. } = work;
         for _ in 0..NOTICES_AT_ONCE {
             if !planner.has_room() {
                 return true;
@@ -256,6 +259,7 @@ impl ObjectSink {
 
     /// Makes one object exist, and the cursor say so.
     async fn deliver(&mut self, plan: Plan, work: &mut Work) -> Result<(), Ended> {
+        let Some(plan) = self.unless_ahead(plan, work).await? else { return Ok(()) };
         let (rows, shed) = (plan.rows(), plan.shed());
         let seal = plan.seal.clone();
         if plan.resumed {
@@ -302,6 +306,11 @@ impl ObjectSink {
     /// The object exists: its stream goes on behind it, and its chain lists it.
     async fn account(&mut self, found: Found, work: &mut Work) -> Result<(), Ended> {
         let Found { seal, bytes, place, rows, shed } = found;
+        if seal.end <= work.lists.end_of(&seal.stream) {
+            // Frames of another group had it listed.
+            self.counters.deliveries.delivered.add(rows);
+            return Ok(());
+        }
         let hour = ObjectName::read(&seal.key).map(|name| name.hour);
         let object = Listed {
             shard: seal.stream.shard.0,
@@ -470,5 +479,6 @@ const REPLY_POLL: Duration = Duration::from_millis(2);
 struct Work {
     planner: Planner,
     lists: Lists,
+    ahead: Ahead,
     watch: Watch,
 }

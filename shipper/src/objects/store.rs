@@ -181,6 +181,7 @@ pub struct Store {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Folder,
+    /// What it lists comes in the order of keys.
     S3,
     /// A writer that dies leaves something.
     Hdfs,
@@ -406,6 +407,30 @@ impl Store {
             }
             if keys.len() > max {
                 return Err(PutError::Failing(format!("more than {max} objects below {folder}")));
+            }
+        }
+        Ok(keys)
+    }
+
+    /// The keys in a folder whose names begin like this, in no order. A store that lists in the
+    /// order of keys is asked for no others.
+    ///
+    /// # Errors
+    /// [`PutError`] when the store does not say.
+    pub async fn keys_named(&self, folder: &str, begin: &str) -> Result<Vec<String>, PutError> {
+        let begin = format!("{folder}/{begin}");
+        let (folder, offset) = (Key::from(folder), Key::from(begin.as_str()));
+        let mut found = self.store.list_with_offset(Some(&folder), &offset);
+        let mut keys = Vec::new();
+        while let Some(object) = found.next().await {
+            match object {
+                Ok(object) if object.location.as_ref().starts_with(&begin) => {
+                    keys.push(object.location.to_string());
+                }
+                Ok(_) if self.kind == Kind::S3 => break,
+                Ok(_) => {}
+                Err(StoreFault::NotFound { .. }) => break,
+                Err(error) => return Err(classified(&error)),
             }
         }
         Ok(keys)

@@ -10,9 +10,10 @@ use brink_tests::{
     appliance::eventually,
     kafka::{client::Kafka, proxy::Fault},
     services::{Broker, Python},
+    site::copy,
     topic::Topic,
 };
-use std::{cell::RefCell, collections::BTreeSet, fs, path::Path};
+use std::{cell::RefCell, collections::BTreeSet, fs};
 
 /// How long a broker of a test remembers a producer.
 const EXPIRES_MS: u64 = 1_000;
@@ -132,17 +133,6 @@ fn a_partition_that_takes_events_at_offsets_which_it_had_passed_is_noticed() {
     assert_eq!(sequences, [(0..20).collect::<Vec<_>>(), (50..60).collect()]);
 }
 
-pub(crate) fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).expect("a folder");
-    for entry in fs::read_dir(from).expect("a folder").map(|entry| entry.expect("an entry")) {
-        let to = to.join(entry.file_name());
-        match entry.file_type().expect("a kind").is_dir() {
-            true => copy(&entry.path(), &to),
-            false => drop(fs::copy(entry.path(), to).expect("there is room")),
-        }
-    }
-}
-
 #[test]
 fn a_spool_that_was_restored_from_a_copy_is_noticed_and_loses_nothing() {
     let Some(python) = Python::find() else { return };
@@ -152,8 +142,7 @@ fn a_spool_that_was_restored_from_a_copy_is_noticed_and_loses_nothing() {
     world.ask(50);
     world.serving.signal("KILL");
     let _ = world.serving.wait();
-    let restored = World::site(&world.proxy, "");
-    copy(&world.site.path().join("spool"), &restored.path().join("spool"));
+    let restored = World::site(&world.proxy, "").with_spool_of(&world.site);
 
     // The original delivers them.
     world.proxy.send_to(Some(world.broker.address));

@@ -198,8 +198,7 @@ fn a_start_of_a_copy_fences_the_original_which_keeps_what_it_has() {
     ask(&serving, "before", 50);
     eventually("they are in Kafka", || sink(&serving)["delivered"] == 50);
     serving.kill();
-    let copied = site(broker.address, STRICT);
-    crate::forgotten::copy(&original.path().join("spool"), &copied.path().join("spool"));
+    let copied = site(broker.address, STRICT).with_spool_of(&original);
 
     let first = original.serve();
     ask(&first, "original", 10);

@@ -2,9 +2,11 @@
 //!
 //! [`traffic`] asks, and reads what lies in the store; [`world`] has a proxy in between that fails
 //! as it is told to: in all ways in [`faults`], for longer than requests last in [`slow`], and
-//! while it kills at every arrow of a manifest's way in [`manifests`]. [`hdfs`] is the same for a real HDFS, and [`sync`] goes from there to S3. What goes
+//! while it kills at every arrow of a manifest's way in [`manifests`]. In [`copies`] there are two
+//! of a spool. [`hdfs`] is the same for a real HDFS, and [`sync`] goes from there to S3. What goes
 //! well is here.
 
+mod copies;
 mod faults;
 mod hdfs;
 mod manifests;

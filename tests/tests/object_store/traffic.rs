@@ -3,6 +3,7 @@
 use brink_tests::{
     appliance::Extra,
     audit::{Audit, hour_of},
+    http::Client,
     process::{self, Serving},
     s3::S3Server,
     site::Site,
@@ -40,7 +41,11 @@ pub(crate) fn site_at(store: &str, settings: &str) -> Site {
 
 /// Asks for a pixel with each nonce, and is answered.
 pub(crate) fn ask(serving: &Serving, nonces: &BTreeSet<String>) {
-    let mut client = serving.connect();
+    ask_on(&mut serving.connect(), nonces);
+}
+
+/// The same on a connection that is there: all of it goes to one shard.
+pub(crate) fn ask_on(client: &mut Client, nonces: &BTreeSet<String>) {
     // Several at once: an answer waits for a commit.
     for some in nonces.iter().collect::<Vec<_>>().chunks(20) {
         let request = |nonce| format!("GET /i.gif?n={nonce} HTTP/1.1\r\nHost: a\r\n\r\n");

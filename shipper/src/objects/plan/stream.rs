@@ -62,8 +62,7 @@ impl Stream {
         let first = self.next.0;
         self.next = frame.batch.end_sequence();
         if let Some(found) = self.made.front_mut().filter(|found| found.seal.first <= first) {
-            found.rows += u64::from(frame.batch.count);
-            found.shed.add(&frame);
+            found.pass_over(&frame);
             self.close(ready);
             self.settle(ready);
             return false;

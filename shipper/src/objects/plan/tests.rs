@@ -290,3 +290,51 @@ fn groups_that_fill_all_the_room_become_objects_before_their_time() {
     assert!(matches!(step, Some(Step::Object(plan)) if plan.seal.end == next));
     assert!(planner.has_room());
 }
+
+/// An object that somebody else has made.
+fn existing(first: u64, end: u64) -> Found {
+    made(&seal_of(&[frame(0, first, (end - first) as u32, 1)]))
+}
+
+/// The next plan of what ten frames with ten events each become.
+fn planned(planner: &mut Planner) -> Plan {
+    (0..10).for_each(|at| {
+        planner.handle_frame(frame(0, 10 * at, 10, 1), Duration::ZERO);
+    });
+    let Some(Step::Object(plan)) = planner.poll_step(Duration::ZERO, true) else {
+        panic!("an object is due")
+    };
+    assert_eq!((plan.seal.first, plan.seal.end), (0, 100));
+    plan
+}
+
+#[test]
+fn what_is_in_objects_that_exist_is_passed_over_and_the_rest_becomes_others() {
+    let cases: [(&[(u64, u64)], &[&str]); 5] = [
+        (&[(0, 100)], &["0..100 exists, 100 rows and 0 shed"]),
+        (&[(0, 140)], &["0..140 exists, 100 rows and 0 shed"]),
+        (
+            &[(0, 30), (30, 60)],
+            &["0..30 exists, 30 rows and 0 shed", "30..60 exists, 30 rows and 0 shed", "60..100"],
+        ),
+        (&[(20, 40)], &["0..20", "20..40 exists, 20 rows and 0 shed", "40..100"]),
+        (&[(95, 200)], &["0..100"]),
+    ];
+    for (objects, want) in cases {
+        let mut planner = planner_at(0, Vec::new());
+        let plan = planned(&mut planner);
+        let existing: Vec<_> = objects.iter().map(|(first, end)| existing(*first, *end)).collect();
+        planner.handle_ahead(plan, &existing);
+        assert_eq!(planner.pending_events(), 100, "{objects:?}");
+        assert_eq!(drain(&mut planner), want, "{objects:?}");
+        assert_eq!((planner.pending_events(), planner.frames), (0, 0), "{objects:?}");
+    }
+}
+
+#[test]
+fn a_sealed_object_whose_events_are_in_others_is_not_made() {
+    let mut planner = planner_at(0, Vec::new());
+    let plan = Plan { resumed: true, ..planned(&mut planner) };
+    planner.handle_ahead(plan, &[existing(0, 100)]);
+    assert_eq!(drain(&mut planner), ["unseal", "0..100 exists, 100 rows and 0 shed"]);
+}

@@ -75,6 +75,9 @@ impl ObjectSink {
     }
 
     async fn tell(&mut self, due: Due, work: &mut Work) -> Result<(), Ended> {
+        if due.is_last() && !work.lists.is_own(&due.id) {
+            self.look_behind(due.id, due.hour, work).await?;
+        }
         let Some(chain) = work.lists.sealed(due) else { return Ok(()) };
         self.decide(Command::Chain(chain.clone())).await?;
         Step::ManifestSealed.pass();
