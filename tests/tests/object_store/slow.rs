@@ -2,7 +2,7 @@
 //! be done, then or later, while the same object is on its way once more.
 
 use crate::{
-    traffic::ask,
+    traffic::{PREFIX, ask},
     world::{Noticed, World, strike_in},
 };
 use brink_tests::{
@@ -11,7 +11,7 @@ use brink_tests::{
     sim::random::Random,
     site::Site,
 };
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, fs, time::Duration};
 
 /// Longer than a request lasts here.
 const LONGER: Duration = Duration::from_millis(1500);
@@ -51,9 +51,12 @@ fn an_answer_that_drips_longer_than_a_request_lasts_is_not_waited_for() {
     outlast(Fault::Drip(LONGER), 2);
 }
 
-/// More than what the kernel takes of a request that nobody reads.
+/// Rows of an object of more than [`TAKEN_BYTES`].
 const ROWS: usize = 1000;
 const QUERY_BYTES: usize = 8000;
+
+/// More than what is taken of a request in a second, with all that the kernel keeps of it.
+const TAKEN_BYTES: u64 = 4 << 20;
 
 #[test]
 fn an_object_that_the_store_does_not_take_in_time_is_given_up_in_the_middle_and_sent_again() {
@@ -73,5 +76,9 @@ fn an_object_that_the_store_does_not_take_in_time_is_given_up_in_the_middle_and_
     let keys: BTreeSet<String> =
         world.proxy.seen().into_iter().filter(puts).map(|seen| seen.path).collect();
     assert_eq!(keys.len(), 1, "the same object each time: {keys:?}");
+    let folder = world.site.path().join("looked");
+    let made = world.server.download(PREFIX, &folder);
+    let bytes = made.iter().map(|key| fs::metadata(folder.join(key)).expect("a file").len());
+    assert!(bytes.max() > Some(TAKEN_BYTES));
     world.conclude();
 }

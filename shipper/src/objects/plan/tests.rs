@@ -310,7 +310,8 @@ fn planned(planner: &mut Planner) -> Plan {
 
 #[test]
 fn what_is_in_objects_that_exist_is_passed_over_and_the_rest_becomes_others() {
-    let cases: [(&[(u64, u64)], &[&str]); 5] = [
+    type Case<'a> = (&'a [(u64, u64)], &'a [&'a str]);
+    let cases: [Case<'_>; 5] = [
         (&[(0, 100)], &["0..100 exists, 100 rows and 0 shed"]),
         (&[(0, 140)], &["0..140 exists, 100 rows and 0 shed"]),
         (
