@@ -1,6 +1,9 @@
-//! Cores: which there are, who gets which, and how a thread stays on its own.
+//! Cores: which there are, who gets which, how a thread stays on one, and what it has had of it.
 
-use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use rustix::{
+    thread::{CpuSet, sched_getaffinity, sched_setaffinity},
+    time::{ClockId, clock_gettime},
+};
 use std::io;
 
 /// The cores that the calling thread may use, in order.
@@ -25,6 +28,12 @@ pub fn pin(cores: &[usize]) -> io::Result<()> {
         set.set(*core);
     }
     Ok(sched_setaffinity(None, &set)?)
+}
+
+/// Nanoseconds of CPU time that the calling thread has had.
+pub(crate) fn cpu_time() -> u64 {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
 /// A server's and a generator's core, as far as they were not chosen: the last one and the first.

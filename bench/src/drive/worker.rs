@@ -4,7 +4,7 @@
 //!  turn:  send what is due ─▶ read where an answer is awaited longest ─▶ there: take it
 //!           ▲                       │ not there, or a while ago
 //!           │                       ▼
-//!           │                    epoll_wait(0) ─▶ for each event: take the answer, send what is due
+//!           │                    epoll_wait(0) ─▶ for each event: take the answer, send the next
 //!           └──────────────────── give up what is overdue
 //! ```
 //!
@@ -20,6 +20,7 @@ use super::{
     lane::Lane,
 };
 use crate::{
+    cores::cpu_time,
     exchange::Exchange,
     policy::Policy,
     record::{LAG_MAX, Recorded, Recorder},
@@ -28,7 +29,6 @@ use crate::{
     schedule::Due,
 };
 use mio::{Events, Poll, Token};
-use rustix::time::{ClockId, clock_gettime};
 use std::{
     io,
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
@@ -96,12 +96,6 @@ const STOP_WAIT: Duration = Duration::from_secs(1);
 
 /// A request as long as any that a scenario renders.
 const REQUEST_BYTES: usize = 16 * 1024;
-
-/// Nanoseconds of CPU time that this thread has had.
-fn cpu_time() -> u64 {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
-}
 
 impl<S: Scenario> Worker<S> {
     pub(super) fn new(drive: &Drive, lanes: Vec<Lane<S>>) -> io::Result<Worker<S>> {
