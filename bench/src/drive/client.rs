@@ -204,6 +204,12 @@ impl Client {
         Ok(sent)
     }
 
+    /// Whether the server has said that nothing more comes.
+    pub(super) fn is_over(&self) -> bool {
+        let Some(stream) = &self.stream else { return true };
+        matches!(recv(stream, &mut [0u8], RecvFlags::PEEK), Ok((_, 0)))
+    }
+
     /// Reads what has come: until there is an answer, or nothing more. Events are edge-triggered,
     /// and tell but once of bytes and an end that came together.
     pub(super) fn read<'a>(&'a mut self, reading: &'a mut Reading) -> Progress<'a> {

@@ -8,10 +8,10 @@
 //!           └──────────────────── give up what is overdue
 //! ```
 //!
-//! Answers come mostly in the order of their requests, so a request costs one write and one read;
-//! who else has something is asked in turns that would do nothing, and every [`ASK_EVERY`] turns.
-//! Sockets are registered edge-triggered. The clock is read where a moment is kept: before a
-//! request is sent, behind a read, and once in a turn that does nothing.
+//! Answers come mostly in the order of their requests, so a request costs one write, one read, and
+//! a look whether the connection ends there, as an event would say. Who else has something is asked
+//! in turns that would do nothing, and every [`ASK_EVERY`] turns.
+//! Events are edge-triggered. The clock is read before a send, behind a read, and in idle turns.
 
 use super::{
     Drive,
@@ -136,7 +136,7 @@ impl<S: Scenario> Worker<S> {
         while self.clients.iter().any(connecting) && self.look() < CONNECT_MAX.as_nanos() as u64 {
             self.poll.poll(&mut events, Some(Duration::from_millis(10)))?;
             for event in &events {
-                self.handle(event.token().0, event.is_read_closed());
+                self.handle(event.token().0, Some(event.is_read_closed()));
             }
         }
         Ok(())
@@ -163,7 +163,7 @@ impl<S: Scenario> Worker<S> {
                 self.poll.poll(&mut events, Some(Duration::ZERO))?;
                 was_quiet &= events.is_empty();
                 for event in &events {
-                    self.handle(event.token().0, event.is_read_closed());
+                    self.handle(event.token().0, Some(event.is_read_closed()));
                     self.send_due();
                 }
             }
@@ -309,12 +309,12 @@ impl<S: Scenario> Worker<S> {
     /// Takes the answer that is awaited longest, if it is there.
     fn take_first(&mut self) -> bool {
         let Some(index) = self.flights.first() else { return false };
-        self.handle(index, false);
+        self.handle(index, None);
         self.flights.first() != Some(index)
     }
 
-    /// Something has happened on a connection; the server may have said that it is the last thing.
-    fn handle(&mut self, index: usize, ends: bool) {
+    /// Something has happened on a connection; whether it is the last thing, if that is known.
+    fn handle(&mut self, index: usize, ends: Option<bool>) {
         let client = &mut self.clients[index];
         match client.state {
             // What the event speaks of is gone already.
@@ -334,7 +334,7 @@ impl<S: Scenario> Worker<S> {
         }
     }
 
-    fn read(&mut self, index: usize, ends: bool) {
+    fn read(&mut self, index: usize, ends: Option<bool>) {
         let client = &mut self.clients[index];
         let (lane, flight) = (client.lane, client.flight);
         match (client.read(&mut self.reading), flight) {
@@ -351,8 +351,9 @@ impl<S: Scenario> Worker<S> {
                     self.fault =
                         Some(format!("request {}: {why} (status {status})", flight.number));
                 }
-                let closes = answer.closes || ends;
+                let closes = answer.closes;
                 self.answered(index, flight, verdict, now);
+                let closes = closes || ends.unwrap_or_else(|| self.clients[index].is_over());
                 let spent = self.policy.requests_per_connection;
                 if closes || spent.is_some_and(|most| self.clients[index].requests >= most) {
                     self.reopen(index);
