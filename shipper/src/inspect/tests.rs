@@ -17,6 +17,8 @@ use brink_proto::{
 use std::fs;
 use tempfile::TempDir;
 
+mod files;
+
 const A: &str = "e/7/0/t";
 const B: &str = "e/7/1/t";
 const BYTES: u32 = SEGMENT_BYTES_MIN;
@@ -452,104 +454,6 @@ fn a_segment_that_is_let_go_while_it_is_read_counts_for_nothing() {
     assert_eq!((kinds(&seen), seen.released, payloads), (vec![], 1, 8));
     assert_eq!(seen.segments.iter().map(|s| s.generation).collect::<Vec<_>>(), [5, 6]);
     assert_eq!((seen.streams[0].first, seen.sinks["objects"].pending), (10, 24));
-}
-
-#[test]
-fn a_log_that_is_appended_to_while_it_is_walked_has_no_holes() {
-    use std::cell::{Cell, RefCell};
-
-    /// A file whose next frames come between two reads.
-    struct Growing {
-        bytes: RefCell<Vec<u8>>,
-        next: Vec<u8>,
-        reads: Cell<u32>,
-        at_read: u32,
-    }
-
-    impl crate::disk::ReadFile for Growing {
-        async fn read(&self, offset: u64, bytes: usize, out: &mut Vec<u8>) -> io::Result<()> {
-            if self.reads.replace(self.reads.get() + 1) == self.at_read {
-                self.bytes.replace(self.next.clone());
-            }
-            let from = offset as usize;
-            out.clear();
-            out.extend_from_slice(&self.bytes.borrow()[from..from + bytes]);
-            Ok(())
-        }
-    }
-
-    // Enough frames for several windows; the first walk passes the place of the second one early.
-    let batches: Vec<_> = (0..40).map(|n| batch(A, 5 * n, 5)).collect();
-    let fold =
-        |count: usize| batches[..count].iter().fold(Made::new(1), |made, one| made.group(&[*one]));
-    let (before, after) = (fold(1), fold(40));
-    let mut deceived = 0;
-    for at_read in 1..6 {
-        let file = || Growing {
-            bytes: RefCell::new(before.bytes.clone()),
-            next: after.bytes.clone(),
-            reads: Cell::new(0),
-            at_read,
-        };
-        let once = block_on(crate::spool::walk::walk(&file(), 1, SUMMARY_AT)).unwrap();
-        deceived += once.holes.len();
-        let walked = block_on(segment::walk_twice(&file(), 1, SUMMARY_AT)).unwrap();
-        assert_eq!(walked.holes, [], "grown at read {at_read}");
-        let found = &after.frames[..walked.frames.len()];
-        assert!(walked.frames == found && [1, 40].contains(&found.len()), "at read {at_read}");
-    }
-    assert!(deceived > 0, "one walk alone is never deceived");
-}
-
-#[test]
-fn what_the_disk_does_not_give_is_unreadable_and_never_sound() {
-    use std::cell::Cell;
-
-    /// A segment of which one read fails.
-    struct Sick {
-        bytes: Vec<u8>,
-        reads: Cell<u32>,
-        fails: u32,
-    }
-
-    impl crate::disk::ReadFile for Sick {
-        async fn read(&self, offset: u64, bytes: usize, out: &mut Vec<u8>) -> io::Result<()> {
-            if self.reads.replace(self.reads.get() + 1) == self.fails {
-                return Err(io::Error::other("the disk does not give it"));
-            }
-            let from = offset as usize;
-            out.clear();
-            out.extend_from_slice(&self.bytes[from..from + bytes]);
-            Ok(())
-        }
-    }
-
-    for made in some() {
-        let place = Place { generation: made.generation, is_last: made.generation == 6 };
-        let look = |fails| {
-            let file = Sick { bytes: made.bytes.clone(), reads: Cell::new(0), fails };
-            let read = &mut |_| {};
-            let looked =
-                block_on(segment::look(&file, u64::from(BYTES), place, Depth::Payloads, read));
-            (file.reads.get(), looked)
-        };
-        let (reads, sound) = look(u32::MAX);
-        assert_eq!(sound.unwrap().faults.count, 0);
-        // The payloads come last, and each is read by itself.
-        let payloads = made.frames.len() as u32;
-        for fails in 0..reads {
-            let faults = match look(fails).1 {
-                Err(error) => segment::unreadable(place, u64::from(BYTES), &error).faults,
-                Ok(looked) => {
-                    assert!(fails >= reads - payloads, "read {fails} is of no payload");
-                    assert_eq!(looked.frames, made.frames, "read {fails}");
-                    looked.faults
-                }
-            };
-            let kinds: Vec<_> = faults.kept.iter().map(|fault| fault.fault).collect();
-            assert_eq!(kinds, [FaultKind::Unreadable], "segment {}, read {fails}", made.generation);
-        }
-    }
 }
 
 #[test]
