@@ -12,10 +12,10 @@ use super::{
     hdfs::{self, Hdfs},
 };
 use bytes::Bytes;
-use futures_lite::StreamExt;
+use futures_lite::{Stream, StreamExt};
 use object_store::{
-    ClientOptions, Error as StoreFault, GetOptions, GetRange, ObjectStore, PutMode, PutOptions,
-    PutPayload, RetryConfig,
+    ClientOptions, Error as StoreFault, GetOptions, GetRange, ObjectMeta, ObjectStore, PutMode,
+    PutOptions, PutPayload, RetryConfig,
     aws::{AmazonS3Builder, S3ConditionalPut},
     local::LocalFileSystem,
     path::Path as Key,
@@ -399,12 +399,8 @@ impl Store {
         let folder = Key::from(folder);
         let mut found = self.store.list(Some(&folder));
         let mut keys = Vec::new();
-        while let Some(object) = found.next().await {
-            match object {
-                Ok(object) => keys.push(object.location.to_string()),
-                Err(StoreFault::NotFound { .. }) => break,
-                Err(error) => return Err(classified(&error)),
-            }
+        while let Some(key) = next_key(&mut found).await? {
+            keys.push(key);
             if keys.len() > max {
                 return Err(PutError::Failing(format!("more than {max} objects below {folder}")));
             }
@@ -422,15 +418,11 @@ impl Store {
         let (folder, offset) = (Key::from(folder), Key::from(begin.as_str()));
         let mut found = self.store.list_with_offset(Some(&folder), &offset);
         let mut keys = Vec::new();
-        while let Some(object) = found.next().await {
-            match object {
-                Ok(object) if object.location.as_ref().starts_with(&begin) => {
-                    keys.push(object.location.to_string());
-                }
-                Ok(_) if self.kind == Kind::S3 => break,
-                Ok(_) => {}
-                Err(StoreFault::NotFound { .. }) => break,
-                Err(error) => return Err(classified(&error)),
+        while let Some(key) = next_key(&mut found).await? {
+            if key.starts_with(&begin) {
+                keys.push(key);
+            } else if self.kind == Kind::S3 {
+                break;
             }
         }
         Ok(keys)
@@ -463,6 +455,17 @@ pub struct Folder {
     pub folders: Vec<String>,
     /// Keys and sizes of the objects in it.
     pub objects: Vec<(String, u64)>,
+}
+
+/// The next key of a listing. A folder that is not there has none.
+async fn next_key(
+    found: &mut (impl Stream<Item = Result<ObjectMeta, StoreFault>> + Unpin),
+) -> Result<Option<String>, PutError> {
+    match found.next().await {
+        Some(Ok(object)) => Ok(Some(object.location.to_string())),
+        None | Some(Err(StoreFault::NotFound { .. })) => Ok(None),
+        Some(Err(error)) => Err(classified(&error)),
+    }
 }
 
 /// How the client words the status for what a store makes no sense of: a wrong region, a name of a
