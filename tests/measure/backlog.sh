@@ -46,7 +46,7 @@ edge="" s3=""
 clean_up() {
     [ -z "$edge" ] || kill -KILL "$edge" 2>/dev/null || true
     [ -z "$s3" ] || tests/services/s3.sh stop "$s3" || true
-    ! [ -e "$folder/broker/1/server.properties" ] || tests/services/kafka.sh stop "$folder/broker" || true
+    ! [ -d "$folder/broker" ] || tests/services/kafka.sh stop "$folder/broker" || true
     rm -rf "$folder"
 }
 trap clean_up EXIT

@@ -41,7 +41,7 @@ stop_edge() {
 }
 clean_up() {
     stop_edge
-    ! [ -e "$folder/broker/server.properties" ] || tests/services/kafka.sh stop "$folder/broker"
+    ! [ -d "$folder/broker" ] || tests/services/kafka.sh stop "$folder/broker" || true
     rm -rf "$folder"
 }
 trap clean_up EXIT
