@@ -214,6 +214,19 @@ impl Serving {
         Status::parse(&answer.body)
     }
 
+    /// A number of `/metrics`, by its name and labels.
+    ///
+    /// # Panics
+    /// When there is none.
+    #[must_use]
+    pub fn metric(&self, series: &str) -> u64 {
+        let page = Client::connect(self.admin).get("/metrics").body;
+        let page = String::from_utf8(page).expect("a text");
+        let of_series = |line: &str| Some(line.strip_prefix(series)?.strip_prefix(' ')?.to_owned());
+        let found = page.lines().find_map(of_series);
+        found.unwrap_or_else(|| panic!("no {series} in {page}")).parse().expect("a number")
+    }
+
     /// Its process.
     #[must_use]
     pub fn id(&self) -> u32 {

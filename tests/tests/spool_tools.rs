@@ -8,7 +8,7 @@ use brink_tests::{
     http::Client,
     process::{self, Serving},
     sim::random::Random,
-    site::Site,
+    site::{Site, copy},
     volume::Volume,
 };
 use serde_json::{Value, json};
@@ -186,19 +186,6 @@ impl Left {
         let dir = tempfile::tempdir().expect("a folder");
         copy(&self.spool(), dir.path());
         dir
-    }
-}
-
-fn copy(from: &Path, to: &Path) {
-    for entry in fs::read_dir(from).expect("a folder") {
-        let from = entry.expect("an entry").path();
-        let to = to.join(from.file_name().expect("a name"));
-        if from.is_dir() {
-            fs::create_dir_all(&to).expect("a folder");
-            copy(&from, &to);
-        } else {
-            fs::copy(&from, &to).expect("a copy");
-        }
     }
 }
 

@@ -72,11 +72,7 @@ pub(crate) fn ask_by(client: &mut Client, name: &str, count: usize) {
 
 /// A figure of the Kafka sink, as `/metrics` has it.
 pub(crate) fn figure(serving: &Serving, name: &str) -> u64 {
-    let page = Client::connect(serving.admin).get("/metrics").body;
-    let page = String::from_utf8(page).expect("a text");
-    let name = format!("brink_sink_{name}_total{{sink=\"kafka\"}} ");
-    let line = page.lines().find_map(|line| line.strip_prefix(&name));
-    line.unwrap_or_else(|| panic!("no {name} in {page}")).parse().expect("a number")
+    serving.metric(&format!("brink_sink_{name}_total{{sink=\"kafka\"}}"))
 }
 
 /// Somebody who asks every now and then, until told to end.

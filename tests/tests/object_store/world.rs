@@ -4,7 +4,6 @@
 use crate::traffic::{PREFIX, ask, delivered, settings, site};
 use brink_tests::{
     appliance::eventually,
-    http::Client,
     process::Serving,
     s3::{
         S3Server,
@@ -30,17 +29,18 @@ impl World {
 
     /// The proxy is told before the appliance starts.
     pub(crate) fn start_with(tell: impl FnOnce(&Proxy)) -> Option<World> {
-        let server = S3Server::start()?;
-        let proxy = Proxy::start(server.address(), server.secret());
-        tell(&proxy);
-        let site = site(&server, &settings(&server, &proxy.endpoint()));
-        Some(World::of(server, proxy, site))
+        World::made(tell, |site| site)
     }
 
     /// The appliance is configured in another way.
     pub(crate) fn start_as(shape: impl FnOnce(Site) -> Site) -> Option<World> {
+        World::made(|_| {}, shape)
+    }
+
+    fn made(tell: impl FnOnce(&Proxy), shape: impl FnOnce(Site) -> Site) -> Option<World> {
         let server = S3Server::start()?;
         let proxy = Proxy::start(server.address(), server.secret());
+        tell(&proxy);
         let site = shape(site(&server, &settings(&server, &proxy.endpoint())));
         Some(World::of(server, proxy, site))
     }
@@ -82,11 +82,7 @@ impl World {
 
     /// How often an alarm was raised since the start.
     pub(crate) fn raised(&self, alarm: &str) -> u64 {
-        let page = Client::connect(self.serving.admin).get("/metrics").body;
-        let page = String::from_utf8(page).expect("a text");
-        let name = format!("brink_alarms_raised_total{{alarm=\"{alarm}\"}} ");
-        let count = page.lines().find_map(|line| line.strip_prefix(&name)).expect("a counter");
-        count.parse().expect("a number")
+        self.serving.metric(&format!("brink_alarms_raised_total{{alarm=\"{alarm}\"}}"))
     }
 
     /// Stops it; what lies in the store is what was asked for, each once.
