@@ -276,7 +276,7 @@ struct Head {
     status: u16,
     head_bytes: usize,
     body_bytes: usize,
-    closes: bool,
+    closes: Option<bool>,
 }
 
 impl Framed {
@@ -338,13 +338,14 @@ fn parse(bytes: &[u8]) -> Result<Option<Head>, NoHttp> {
         Err(_) => return Err(NoHttp),
     };
     let status = response.code.ok_or(NoHttp)?;
-    let mut head = Head { status, head_bytes, body_bytes: 0, closes: false };
+    let mut head = Head { status, head_bytes, body_bytes: 0, closes: None };
     for header in response.headers.iter() {
         if header.name.eq_ignore_ascii_case("content-length") {
             let length = std::str::from_utf8(header.value).ok().and_then(|text| text.parse().ok());
             head.body_bytes = length.filter(|length| *length <= ANSWER_BYTES_MAX).ok_or(NoHttp)?;
         } else if header.name.eq_ignore_ascii_case("connection") {
-            head.closes = header.value.eq_ignore_ascii_case(b"close");
+            let says = |what: &[u8]| header.value.eq_ignore_ascii_case(what);
+            head.closes = says(b"close").then_some(true).or(says(b"keep-alive").then_some(false));
         }
     }
     Ok(Some(head))
@@ -365,7 +366,7 @@ mod tests {
         for end in 0..whole.len() {
             assert_eq!(frame(&whole[..end], Shape::Whole), Framed::Partial, "{end}");
         }
-        let answer = Answer { status: 200, body: b"pong", closes: true };
+        let answer = Answer { status: 200, body: b"pong", closes: Some(true) };
         assert_eq!(frame(whole, Shape::Whole).of(whole), Progress::Answer(answer));
         let more = [whole.as_slice(), b"x"].concat();
         assert_eq!(frame(&more, Shape::Whole), Framed::Garbage);
@@ -381,9 +382,25 @@ mod tests {
             for length in ["", "Content-Length: 43\r\n"] {
                 let head = format!("HTTP/1.1 {status} No\r\n{length}\r\n");
                 let framed = frame(head.as_bytes(), Shape::Whole).of(head.as_bytes());
-                let answer = Answer { status, body: b"", closes: false };
+                let answer = Answer { status, body: b"", closes: None };
                 assert_eq!(framed, Progress::Answer(answer), "{head}");
             }
+        }
+    }
+
+    #[test]
+    fn an_answer_says_whether_it_is_the_last_or_it_does_not() {
+        for (says, want) in [
+            ("close", Some(true)),
+            ("Keep-Alive", Some(false)),
+            ("upgrade", None),
+            ("keep-alive, x", None),
+        ] {
+            let bytes = format!("HTTP/1.1 204 No\r\nConnection: {says}\r\n\r\n");
+            let Framed::Whole { head } = frame(bytes.as_bytes(), Shape::Whole) else {
+                panic!("{says}: it is whole")
+            };
+            assert_eq!(head.closes, want, "{says}");
         }
     }
 

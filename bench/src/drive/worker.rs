@@ -8,9 +8,10 @@
 //!           └──────────────────── give up what is overdue
 //! ```
 //!
-//! Answers come mostly in the order of their requests, so a request costs one write, one read, and
-//! a look whether the connection ends there, as an event would say. Who else has something is asked
-//! in turns that would do nothing, and every [`ASK_EVERY`] turns.
+//! Answers come mostly in the order of their requests, so a request costs one write and one read.
+//! Behind an answer that does not say whether its connection stays, it is looked whether it ends
+//! there, as an event would say. Who else has something is asked in turns that would do nothing,
+//! and every [`ASK_EVERY`] turns.
 //! Events are edge-triggered. The clock is read before a send, behind a read, and in idle turns.
 
 use super::{
@@ -353,7 +354,11 @@ impl<S: Scenario> Worker<S> {
                 }
                 let closes = answer.closes;
                 self.answered(index, flight, verdict, now);
-                let closes = closes || ends.unwrap_or_else(|| self.clients[index].is_over());
+                let closes = match (closes, ends) {
+                    (Some(true), _) | (_, Some(true)) => true,
+                    (Some(false), _) | (_, Some(false)) => false,
+                    (None, None) => self.clients[index].is_over(),
+                };
                 let spent = self.policy.requests_per_connection;
                 if closes || spent.is_some_and(|most| self.clients[index].requests >= most) {
                     self.reopen(index);

@@ -309,7 +309,7 @@ mod tests {
     }
 
     fn verdict(bidder: &mut Bidder, number: u64, status: u16, body: &str) -> Verdict {
-        bidder.check(number, &Answer { status, body: body.as_bytes(), closes: false })
+        bidder.check(number, &Answer { status, body: body.as_bytes(), closes: None })
     }
 
     #[test]

@@ -64,8 +64,8 @@ pub struct Answer<'a> {
     pub status: u16,
     /// The body.
     pub body: &'a [u8],
-    /// Whether the server closes the connection behind it.
-    pub closes: bool,
+    /// Whether the server closes the connection behind it, if it says so.
+    pub closes: Option<bool>,
 }
 
 /// What an answer is worth.

@@ -50,7 +50,7 @@ mod tests {
             (404, &gif, false),
             (500, b"", false),
         ] {
-            let verdict = pixel.check(0, &Answer { status, body, closes: false });
+            let verdict = pixel.check(0, &Answer { status, body, closes: None });
             assert_eq!(verdict == Verdict::Right, right, "{status} {}", body.len());
         }
     }

@@ -73,7 +73,7 @@ mod tests {
             (204, "", false),
             (404, "\n", false),
         ] {
-            let answer = Answer { status, body: body.as_bytes(), closes: false };
+            let answer = Answer { status, body: body.as_bytes(), closes: None };
             let verdict = provider.check(0, &answer);
             assert_eq!(!matches!(verdict, Verdict::Wrong(_)), right, "{status} {body:?}");
             assert_eq!(verdict == Verdict::Nothing, right && body == "\n", "{status} {body:?}");
