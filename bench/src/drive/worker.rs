@@ -11,7 +11,7 @@
 //! Answers come mostly in the order of their requests, so a request costs one write and one read.
 //! Behind an answer that does not say whether its connection stays, it is looked whether it ends
 //! there, as an event would say. Who else has something is asked in turns that would do nothing,
-//! and every [`ASK_EVERY`] turns.
+//! and every [`ASK_EVERY`] turns: no answer waits for that, for it is the first before long.
 //! Events are edge-triggered. The clock is read before a send, behind a read, and in idle turns.
 
 use super::{
@@ -87,7 +87,7 @@ const RETRY: u64 = 100_000_000;
 const CARE: u64 = 5_000_000;
 
 /// Turns behind which the kernel is asked who has something, though each has found an answer.
-const ASK_EVERY: u32 = 32;
+const ASK_EVERY: u32 = 256;
 
 /// Nanoseconds that a turn without work takes at most; most take less than one.
 const TURN_MAX: u64 = 20_000;
