@@ -76,8 +76,9 @@ fn a_box_whose_answers_are_late_is_not_ready_until_they_are_not() {
     let serving = site.serve();
     eventually("a table is served", || ready(&serving) == yes());
 
-    let mut client = serving.connect();
+    // Nobody is connected before the stall: whoever comes during it has waited all the same.
     serving.freeze();
+    let mut client = serving.connect();
     let one = "GET /v1/segments/xandr?uid=7 HTTP/1.1\r\nHost: a\r\n\r\n";
     client.send(one.repeat(200));
     // Several times the budget, after which each of these is late.

@@ -127,8 +127,9 @@ pub struct Shard<R, C> {
 /// Longest sleep: how late a change of the time of day is noticed.
 const PARK_MAX: Duration = Duration::from_secs(1);
 
-/// Longest sleep while somebody counts the milliseconds that a request has waited: whatever comes
-/// within it is taken for fresh, and a stall is one as soon as it is longer.
+/// Longest sleep where somebody counts the milliseconds that a request has waited: whatever comes
+/// within it is taken for fresh, and a stall is one as soon as it is longer. It holds without a
+/// connection too, for the first one may come during the stall.
 const BUDGET_PARK_MAX: Duration = Duration::from_millis(2);
 
 /// How long a drain waits for answers to be taken.
@@ -283,8 +284,8 @@ impl<R: Ring, C: Clock> Shard<R, C> {
     fn next_deadline(&self) -> Nanos {
         let tap = self.tap.next_deadline();
         let wheel = self.wheel.next_deadline();
-        let counts = |l: &Listener| l.has_budget && l.connections > 0;
-        let park = if self.listeners.iter().any(counts) { BUDGET_PARK_MAX } else { PARK_MAX };
+        let has_budget = self.listeners.iter().any(|listener| listener.has_budget);
+        let park = if has_budget { BUDGET_PARK_MAX } else { PARK_MAX };
         let far = self.now.after(park);
         [tap, wheel, self.drain_until].into_iter().flatten().fold(far, Nanos::min)
     }
