@@ -21,7 +21,7 @@ const LIFE_MS_MAX: u64 = 1200;
 /// How long a step is waited for; then it is killed from outside after all.
 const STEP_MAX: Duration = Duration::from_millis(2500);
 
-/// The same where all that earlier lives have left has to be delivered before.
+/// The same where all that earlier lives have left has to be delivered or read back before.
 const DELIVERED_MAX: Duration = Duration::from_secs(20);
 
 /// From a start to a stop, and the longest time from there to a kill.
@@ -89,8 +89,8 @@ fn passages(step: Step) -> u64 {
         Step::SegmentReleased | Step::ObjectFound | Step::LineageDurable => 1,
         Step::ManifestSealed | Step::ManifestAnswered => 1,
         Step::StartCounted | Step::LogRecovered | Step::LogDrained => 1,
-        Step::TransactionBegun | Step::TransactionFilled | Step::PositionWritten => 4,
-        Step::CommitSent | Step::TransactionCommitted => 4,
+        Step::TransactionBegun | Step::TransactionFilled | Step::PositionWritten => 2,
+        Step::CommitSent | Step::TransactionCommitted => 2,
     }
 }
 
@@ -98,6 +98,9 @@ fn passages(step: Step) -> u64 {
 fn patience(step: Step) -> Duration {
     match step {
         Step::SegmentReleased | Step::ManifestSealed | Step::ManifestAnswered => DELIVERED_MAX,
+        // The positions that earlier lives have written, which nobody compacts meanwhile.
+        Step::TransactionBegun | Step::TransactionFilled | Step::PositionWritten => DELIVERED_MAX,
+        Step::CommitSent | Step::TransactionCommitted => DELIVERED_MAX,
         _ => STEP_MAX,
     }
 }
