@@ -141,16 +141,24 @@ impl Chain {
     /// The next one was taken at `now`, in a turn; when it can have come at the earliest.
     #[inline]
     pub(super) fn next(&mut self, arrived: Nanos, now: Nanos, turn: u64) -> Nanos {
-        let follows = self.turns_left > 0 && turn - self.turn <= 1;
+        let same_turn = turn == self.turn;
+        let follows = same_turn || self.turns_left > 0 && turn - self.turn == 1;
         let arrived = if follows { arrived.min(self.arrived) } else { arrived };
         let turns_left = match () {
-            () if follows && turn == self.turn => self.turns_left,
+            () if same_turn => self.turns_left,
             () if follows => self.turns_left - 1,
             () if now.since(arrived) > CARRY.as_nanos() as u64 => CHAIN_TURNS_MAX,
             () => 0,
         };
         *self = Chain { arrived, turn, turns_left };
         arrived
+    }
+
+    /// Nothing waits behind this turn any more. The first bytes of a connection may be in several
+    /// buffers, but all that waited with them comes in the turn in which it is first read from.
+    #[inline]
+    pub(super) fn end(&mut self) {
+        self.turns_left = 0;
     }
 }
 
@@ -177,6 +185,18 @@ mod tests {
         chain.next(ms(100), ms(150), 100);
         let late = (101..1000).filter(|turn| chain.next(ms(151), ms(151), *turn) == ms(100));
         assert_eq!(late.count(), CHAIN_TURNS_MAX as usize);
+    }
+
+    #[test]
+    fn all_that_is_read_first_is_as_old_and_nothing_that_comes_later() {
+        let ms = |ms: u64| Nanos(ms * 1_000_000);
+        let mut chain = Chain::NONE;
+        assert_eq!(chain.next(ms(0), ms(50), 7), ms(0), "accepted behind a stall");
+        for (turn, want) in [(8, 0), (8, 0), (9, 53), (10, 54)] {
+            let now = ms(44 + turn);
+            assert_eq!(chain.next(now, now, turn), ms(want), "read in {turn}");
+            chain.end();
+        }
     }
 
     #[test]

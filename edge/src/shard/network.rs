@@ -9,7 +9,6 @@
 
 use super::{
     Shard,
-    arrival::Chain,
     connection::{Connection, Deadline, Phase},
     inputs::Input,
     serve::waiting_for,
@@ -37,8 +36,8 @@ impl<R: Ring, C: Clock> Shard<R, C> {
                 Completion::Received { conn, buffer, more } => {
                     let connection = &mut self.connections[conn.slot as usize];
                     connection.receiving = more;
-                    let mut beginning = std::mem::replace(&mut connection.beginning, Chain::NONE);
-                    let arrived = beginning.next(arrived, self.now, turn);
+                    let arrived = connection.beginning.next(arrived, self.now, turn);
+                    connection.beginning.end();
                     let input = Input { buffer, consumed: 0, arrived };
                     let counters = &self.counters.listeners[usize::from(connection.listener)];
                     counters.received_bytes.add(input.buffer.len() as u64);
