@@ -4,7 +4,7 @@
 use crate::{
     check_proved,
     faults::World,
-    traffic::{PARTITION, alarm, ask, ask_by, await_backlog, figure, sink, site},
+    traffic::{PARTITION, alarm, ask, ask_by, await_backlog, figure, proxied, sink, site},
 };
 use brink_shipper::steps::{Step, VARIABLE};
 use brink_tests::{
@@ -16,7 +16,6 @@ use brink_tests::{
         proxy::Fault,
     },
     process::Serving,
-    proxy::Proxy,
     services::{Broker, Python},
     sim::random::Random,
     site::Site,
@@ -38,14 +37,6 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// What `/status` says of how events go.
 fn mode(serving: &Serving, key: &str) -> Value {
     serving.status()["kafka"][key].clone()
-}
-
-/// A broker that is reached through a proxy alone, with variables of its script.
-fn proxied(variables: &[(&str, String)]) -> Option<(Proxy, Broker)> {
-    let proxy = Proxy::start();
-    let broker = Broker::start_behind(proxy.address, variables)?;
-    proxy.send_to(Some(broker.address));
-    Some((proxy, broker))
 }
 
 /// What was asked, and of that what was answered.
