@@ -115,9 +115,8 @@ impl Reader {
                 let name = name.as_str();
                 ReadFault::Topic(format!("partition {partition} of {name} has no leader now"))
             })?;
-            let link = Link::dial(broker, &self.config, self.tls.as_ref()).await?;
-            let topic = name.clone();
-            let mut reading = Reading { link, topic, partition, patience_ms: PATIENCE_MS };
+            let dial = async || Link::dial(broker, &self.config, self.tls.as_ref()).await;
+            let mut reading = Reading::new(dial, name.clone(), partition, PATIENCE_MS).await?;
             count += reading.read(from_ms, take).await?;
         }
         Ok(count)
@@ -139,13 +138,13 @@ impl Reader {
 /// transaction of somebody else that is open is waited for, so long: what is committed may lie
 /// behind its first record.
 pub(super) async fn read_all(
-    link: Link,
+    dial: impl AsyncFn() -> Result<Link, LinkFault>,
     topic: TopicName,
     partition: i32,
     patience_ms: i32,
     take: &mut dyn FnMut(&[u8]),
 ) -> Result<(), ReadFault> {
-    let mut reading = Reading { link, topic, partition, patience_ms };
+    let mut reading = Reading::new(dial, topic, partition, patience_ms).await?;
     let end = reading.offset(LATEST, READ_UNCOMMITTED).await?;
     let at = reading.offset(EARLIEST, READ_UNCOMMITTED).await?;
     reading.read_between(at, end, take).await?;
@@ -153,14 +152,25 @@ pub(super) async fn read_all(
 }
 
 /// One partition.
-struct Reading {
+struct Reading<D> {
+    dial: D,
     link: Link,
     topic: TopicName,
     partition: i32,
     patience_ms: i32,
 }
 
-impl Reading {
+impl<D: AsyncFn() -> Result<Link, LinkFault>> Reading<D> {
+    async fn new(
+        dial: D,
+        topic: TopicName,
+        partition: i32,
+        patience_ms: i32,
+    ) -> Result<Reading<D>, ReadFault> {
+        let link = dial().await?;
+        Ok(Reading { dial, link, topic, partition, patience_ms })
+    }
+
     async fn read(&mut self, from_ms: i64, take: &mut dyn FnMut(&[u8])) -> Result<u64, ReadFault> {
         let end = self.offset(LATEST, READ_COMMITTED).await?;
         // There is no offset of a time behind the last record.
@@ -176,8 +186,18 @@ impl Reading {
     ) -> Result<u64, ReadFault> {
         let (mut count, mut empty) = (0, 0);
         let mut given_up = BTreeSet::new();
+        let mut dialled_at = at;
         while (0..end).contains(&at) {
-            let data = self.fetch(at).await?;
+            let data = match self.fetch(at).await {
+                // A connection that breaks has carried us some way, and the next one will as well:
+                // who begins at the front over a bad network may never come to the end.
+                Err(ReadFault::Broker(_)) if at > dialled_at => {
+                    self.link = (self.dial)().await?;
+                    dialled_at = at;
+                    continue;
+                }
+                data => data?,
+            };
             let next = self.take_batches(at, &data, &mut given_up, &mut |value| {
                 count += 1;
                 take(value);

@@ -33,7 +33,7 @@ use std::{
     process::{Command, Stdio},
     time::Duration,
 };
-use traffic::{alarm, ask, sink, site};
+use traffic::{alarm, ask, await_backlog, proxied, sink, site};
 
 #[test]
 fn every_event_stands_in_its_topic_once_and_in_order() {
@@ -86,6 +86,32 @@ fn check_proved(site: &Site, broker: SocketAddr, prefix: &str, records: u64) {
     }
     let sum: u64 = found.iter().map(|hour| hour["kafka_records"].as_u64().expect("records")).sum();
     assert_eq!(sum, records);
+}
+
+#[test]
+fn a_topic_is_read_to_its_end_over_connections_that_break_on_the_way() {
+    // Reads of the proxy between two cuts: an answer of a mebibyte takes sixteen and more.
+    const BETWEEN_CUTS: u64 = 100;
+    const ROUNDS: usize = 60;
+    const REQUESTS: usize = 50;
+    let Some((proxy, broker)) = proxied(&[]) else { return };
+    let site = site(proxy.address, "create_topics = true");
+    let serving = site.serve();
+    let random = Random::new(11);
+    let mut client = serving.connect();
+    for _ in 0..ROUNDS {
+        let noise = || (0..220).map(|_| format!("{:016x}", random.any())).collect::<String>();
+        let request = |_| format!("GET /i.gif?n={} HTTP/1.1\r\nHost: a\r\n\r\n", noise());
+        client.send((0..REQUESTS).map(request).collect::<String>());
+        (0..REQUESTS).for_each(|_| assert_eq!(client.response().status, 200));
+    }
+    await_backlog(&serving);
+    assert_eq!(serving.stop().code(), Some(0));
+    let whole = proxy.cuts();
+    proxy.cut_every(BETWEEN_CUTS);
+    check_proved(&site, proxy.address, "", (ROUNDS * REQUESTS) as u64);
+    assert!(proxy.cuts() > whole, "nothing broke");
+    drop(broker);
 }
 
 #[test]

@@ -112,14 +112,15 @@ impl Session {
     pub(super) async fn positions(&self) -> Result<Vec<Position>, Fault> {
         let positions = cluster::positions();
         let leader = self.leader(&positions, POSITIONS_PARTITION)?;
-        let link = self.place.dial(self.address(leader)?).await?;
+        let address = self.address(leader)?;
+        let dial = async || self.place.dial(address).await;
         let topic = topic_name(&self.place.config, &positions);
         let mut last: Result<Option<Positions>, PositionsError> = Ok(None);
         let mut take = |value: &[u8]| match Positions::read(value, &self.place.owner) {
             Ok(None) => {}
             found => last = found,
         };
-        read_all(link, topic, POSITIONS_PARTITION, PATIENCE_MS, &mut take).await?;
+        read_all(dial, topic, POSITIONS_PARTITION, PATIENCE_MS, &mut take).await?;
         match last {
             Ok(found) => Ok(found.map(|positions| positions.streams).unwrap_or_default()),
             Err(error) => Err(Fault::Refused(format!(
