@@ -204,10 +204,15 @@ impl Client {
         Ok(sent)
     }
 
-    /// Whether the server has said that nothing more comes.
-    pub(super) fn is_over(&self) -> bool {
+    /// Whether nothing more comes behind an answer: that may say so, or an event may have; where
+    /// neither has said anything it is looked for, which costs a read.
+    pub(super) fn is_over(&self, answer: Option<bool>, event: Option<bool>) -> bool {
         let Some(stream) = &self.stream else { return true };
-        matches!(recv(stream, &mut [0u8], RecvFlags::PEEK), Ok((_, 0)))
+        match (answer, event) {
+            (Some(true), _) | (_, Some(true)) => true,
+            (Some(false), _) | (_, Some(false)) => false,
+            (None, None) => matches!(recv(stream, &mut [0u8], RecvFlags::PEEK), Ok((_, 0))),
+        }
     }
 
     /// Reads what has come: until there is an answer, or nothing more. Events are edge-triggered,

@@ -9,9 +9,8 @@
 //! ```
 //!
 //! Answers come mostly in the order of their requests, so a request costs one write and one read.
-//! Behind an answer that does not say whether its connection stays, it is looked whether it ends
-//! there, as an event would say. Who else has something is asked in turns that would do nothing,
-//! and every [`ASK_EVERY`] turns: no answer waits for that, for it is the first before long.
+//! Who else has something is asked in turns that would do nothing, and every [`ASK_EVERY`] turns:
+//! no answer waits for that, for it is the first before long.
 //! Events are edge-triggered. The clock is read before a send, behind a read, and in idle turns.
 
 use super::{
@@ -354,11 +353,7 @@ impl<S: Scenario> Worker<S> {
                 }
                 let closes = answer.closes;
                 self.answered(index, flight, verdict, now);
-                let closes = match (closes, ends) {
-                    (Some(true), _) | (_, Some(true)) => true,
-                    (Some(false), _) | (_, Some(false)) => false,
-                    (None, None) => self.clients[index].is_over(),
-                };
+                let closes = self.clients[index].is_over(closes, ends);
                 let spent = self.policy.requests_per_connection;
                 if closes || spent.is_some_and(|most| self.clients[index].requests >= most) {
                     self.reopen(index);
