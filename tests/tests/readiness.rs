@@ -57,10 +57,9 @@ fn a_box_whose_disk_takes_nothing_is_not_ready_until_it_does() {
 
     let filler = volume.fill();
     let random = Random::new(7);
-    let noise = || (0..500).map(|_| format!("{:016x}", random.any())).collect::<String>();
     let mut client = serving.connect();
     eventually("the disk is full, and it says so", || {
-        (0..100).for_each(|_| ask(&mut client, &noise()));
+        (0..100).for_each(|_| ask(&mut client, &random.letters(8000)));
         ready(&serving) == no("spool_takes_nothing")
     });
     ask(&mut client, "");

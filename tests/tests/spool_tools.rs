@@ -28,10 +28,8 @@ fn site() -> Site {
     site.with("age_max_ms = 60000", "age_max_ms = 100")
 }
 
-/// Text that hardly compresses, so that segments fill soon.
-fn noise(random: &Random) -> String {
-    (0..250).map(|_| format!("{:016x}", random.any())).collect()
-}
+/// Letters of a request that hardly compress, so that segments fill soon.
+const NOISE: usize = 4000;
 
 /// Asks for pixels until it is told to stop; the nonces of those that were answered.
 fn ask(mut client: Client, name: u64, stop: &AtomicBool) -> BTreeSet<String> {
@@ -40,7 +38,7 @@ fn ask(mut client: Client, name: u64, stop: &AtomicBool) -> BTreeSet<String> {
     // ORDER: Relaxed, a flag that stands for itself.
     while !stop.load(Ordering::Relaxed) {
         let nonce = format!("{name}-{}", answered.len());
-        let answer = client.get(&format!("/i.gif?n={nonce}&p={}", noise(&random)));
+        let answer = client.get(&format!("/i.gif?n={nonce}&p={}", random.letters(NOISE)));
         assert_eq!(answer.status, 200);
         answered.insert(nonce);
     }
@@ -160,7 +158,7 @@ impl Left {
             for client in &mut clients {
                 client.send(format!(
                     "GET /i.gif?n={rows}&p={} HTTP/1.1\r\nHost: a\r\n\r\n",
-                    noise(&random)
+                    random.letters(NOISE)
                 ));
                 rows += 1;
             }
