@@ -99,8 +99,7 @@ fn patience(step: Step) -> Duration {
     match step {
         Step::SegmentReleased | Step::ManifestSealed | Step::ManifestAnswered => DELIVERED_MAX,
         // The positions that earlier lives have written, which nobody compacts meanwhile.
-        Step::TransactionBegun | Step::TransactionFilled | Step::PositionWritten => DELIVERED_MAX,
-        Step::CommitSent | Step::TransactionCommitted => DELIVERED_MAX,
+        _ if Step::OF_TRANSACTIONS.contains(&step) => DELIVERED_MAX,
         _ => STEP_MAX,
     }
 }
