@@ -4,7 +4,7 @@
 //! is needed. Where they cannot be had, a test says so on standard error, past the capture of the
 //! test harness, and passes; with `BRINK_REQUIRE_SERVICES=1`, as CI sets it, it fails.
 
-use crate::{appliance::eventually, process};
+use crate::{appliance::eventually, process, proxy::Proxy};
 use serde_json::Value;
 use std::{
     collections::BTreeMap,
@@ -259,6 +259,19 @@ impl Broker {
     pub fn start_behind(proxy: SocketAddr, variables: &[(&str, String)]) -> Option<Broker> {
         let advertised = ("BRINK_KAFKA_ADVERTISED", proxy.to_string());
         Broker::start_with(&[variables, &[advertised]].concat())
+    }
+
+    /// Starts one that is reached through a proxy alone, to which it sends its clients, with
+    /// further variables of the script.
+    ///
+    /// # Panics
+    /// As [`Broker::start`].
+    #[must_use]
+    pub fn start_proxied(variables: &[(&str, String)]) -> Option<(Proxy, Broker)> {
+        let proxy = Proxy::start();
+        let broker = Broker::start_behind(proxy.address, variables)?;
+        proxy.send_to(Some(broker.address));
+        Some((proxy, broker))
     }
 
     /// Starts one with variables of the script.

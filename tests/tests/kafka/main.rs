@@ -33,7 +33,7 @@ use std::{
     process::{Command, Stdio},
     time::Duration,
 };
-use traffic::{alarm, ask, await_backlog, proxied, sink, site};
+use traffic::{alarm, ask, await_backlog, sink, site};
 
 #[test]
 fn every_event_stands_in_its_topic_once_and_in_order() {
@@ -94,7 +94,7 @@ fn a_topic_is_read_to_its_end_over_connections_that_break_on_the_way() {
     const BETWEEN_CUTS: u64 = 100;
     const ROUNDS: usize = 60;
     const REQUESTS: usize = 50;
-    let Some((proxy, broker)) = proxied(&[]) else { return };
+    let Some((proxy, _broker)) = Broker::start_proxied(&[]) else { return };
     let site = site(proxy.address, "create_topics = true");
     let serving = site.serve();
     let random = Random::new(11);
@@ -111,7 +111,6 @@ fn a_topic_is_read_to_its_end_over_connections_that_break_on_the_way() {
     proxy.cut_every(BETWEEN_CUTS);
     check_proved(&site, proxy.address, "", (ROUNDS * REQUESTS) as u64);
     assert!(proxy.cuts() > whole, "nothing broke");
-    drop(broker);
 }
 
 #[test]
@@ -199,9 +198,7 @@ fn a_cluster_that_is_away_or_stands_still_holds_up_nobody_else() {
 
 #[test]
 fn a_broker_that_is_asked_and_does_not_answer_holds_up_no_batch() {
-    let leader = Proxy::start();
-    let Some(broker) = Broker::start_behind(leader.address, &[]) else { return };
-    leader.send_to(Some(broker.address));
+    let Some((leader, broker)) = Broker::start_proxied(&[]) else { return };
     let contact = Proxy::start();
     contact.send_to(Some(broker.address));
     let site = site(contact.address, "create_topics = true");

@@ -5,8 +5,6 @@ use brink_tests::{
     http::Client,
     kafka::client::Partition,
     process::Serving,
-    proxy::Proxy,
-    services::Broker,
     site::Site,
 };
 use serde_json::Value;
@@ -28,14 +26,6 @@ pub(crate) const TOPIC: &str = "impressions";
 
 /// The partition that everything is in, where the topic has one.
 pub(crate) const PARTITION: Partition = Partition { topic: TOPIC, index: 0 };
-
-/// A broker that is reached through a proxy alone, with variables of its script.
-pub(crate) fn proxied(variables: &[(&str, String)]) -> Option<(Proxy, Broker)> {
-    let proxy = Proxy::start();
-    let broker = Broker::start_behind(proxy.address, variables)?;
-    proxy.send_to(Some(broker.address));
-    Some((proxy, broker))
-}
 
 /// A site whose events go to a cluster as well.
 pub(crate) fn site(broker: SocketAddr, more: &str) -> Site {

@@ -4,7 +4,7 @@
 use crate::{
     check_proved,
     faults::World,
-    traffic::{PARTITION, alarm, ask, ask_by, await_backlog, figure, proxied, sink, site},
+    traffic::{PARTITION, alarm, ask, ask_by, await_backlog, figure, sink, site},
 };
 use brink_shipper::steps::{Step, VARIABLE};
 use brink_tests::{
@@ -88,7 +88,7 @@ impl Asked {
 #[test]
 fn in_transactions_each_event_is_committed_once_and_in_order_wherever_it_is_killed() {
     let Some(python) = Python::find() else { return };
-    let Some((proxy, broker)) = proxied(&[]) else { return };
+    let Some((proxy, broker)) = Broker::start_proxied(&[]) else { return };
     let site = site(proxy.address, STRICT);
     let (random, mut asked) = (Random::new(5), Asked::default());
     proxy.cut_every(ANSWERS);
@@ -273,7 +273,7 @@ fn a_topic_of_positions_that_is_not_there_or_forgets_is_refused_with_what_helps(
 fn transactions_that_are_refused_or_reach_nobody_hold_up_nobody_else() {
     let Some(python) = Python::find() else { return };
     let acls = [("BRINK_KAFKA_ACLS", "1".to_owned())];
-    let Some((proxy, broker)) = proxied(&acls) else { return };
+    let Some((proxy, broker)) = Broker::start_proxied(&acls) else { return };
     let mut kafka = Kafka::connect(broker.address);
     let site = site(proxy.address, STRICT).with("age_max_ms = 60000", "age_max_ms = 200");
     let serving = site.serve();
@@ -322,7 +322,7 @@ fn transactions_that_are_refused_or_reach_nobody_hold_up_nobody_else() {
 #[test]
 fn another_mode_begins_with_the_first_start_that_finds_nothing_left() {
     let Some(python) = Python::find() else { return };
-    let Some((proxy, broker)) = proxied(&[]) else { return };
+    let Some((proxy, broker)) = Broker::start_proxied(&[]) else { return };
     let key = |strict: bool| format!("transactions = {strict}");
     let mut site = site(proxy.address, &format!("create_topics = true\n{}", key(false)));
     for strict in [false, true] {

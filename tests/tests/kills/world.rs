@@ -27,10 +27,7 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn start() -> Option<World> {
-        // The broker sends its clients to the proxy.
-        let kafka = Proxy::start();
-        let broker = Broker::start_behind(kafka.address, &[])?;
-        kafka.send_to(Some(broker.address));
+        let (kafka, broker) = Broker::start_proxied(&[])?;
         let server = S3Server::start()?;
         let store = StoreProxy::start(server.address(), server.secret());
         let mode = Mode::Plain;
