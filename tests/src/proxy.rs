@@ -93,9 +93,10 @@ impl Proxy {
         *self.shared.target.lock().expect("nobody panics with it") = target;
     }
 
-    /// Cuts a connection at every so many answers, with the answer unsaid; 0 for never.
+    /// Cuts a connection at every so many answers from now on, with the answer unsaid; 0 for never.
     pub fn cut_every(&self, answers: u64) {
-        // ORDER: Relaxed, a number that stands for itself.
+        // ORDER: Relaxed, numbers that stand for themselves.
+        self.shared.answers.store(0, Ordering::Relaxed);
         self.shared.cut_every.store(answers, Ordering::Relaxed);
     }
 

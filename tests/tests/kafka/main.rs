@@ -90,12 +90,13 @@ fn check_proved(site: &Site, broker: SocketAddr, prefix: &str, records: u64) {
 
 #[test]
 fn a_topic_is_read_to_its_end_over_connections_that_break_on_the_way() {
-    // Reads of the proxy between two cuts: an answer of a mebibyte takes sixteen and more.
+    // Reads of the proxy between two cuts: enough for a connection to be made and for an answer of
+    // a mebibyte, which takes sixteen and more, and fewer than the topic.
     const BETWEEN_CUTS: u64 = 100;
     const ROUNDS: usize = 60;
     const REQUESTS: usize = 50;
     let Some((proxy, _broker)) = Broker::start_proxied(&[]) else { return };
-    let site = site(proxy.address, "create_topics = true");
+    let site = site(proxy.address, "create_topics = true").with("partitions = 2", "partitions = 1");
     let serving = site.serve();
     let random = Random::new(11);
     let mut client = serving.connect();
@@ -107,10 +108,9 @@ fn a_topic_is_read_to_its_end_over_connections_that_break_on_the_way() {
     }
     await_backlog(&serving);
     assert_eq!(serving.stop().code(), Some(0));
-    let whole = proxy.cuts();
     proxy.cut_every(BETWEEN_CUTS);
     check_proved(&site, proxy.address, "", (ROUNDS * REQUESTS) as u64);
-    assert!(proxy.cuts() > whole, "nothing broke");
+    assert!(proxy.cuts() > 0, "nothing broke");
 }
 
 #[test]
